@@ -1,0 +1,37 @@
+//! Runs the live pool: loads it from the store, lets `keypool-core` decide, commits through the store and only then
+//! opens the value. It knows time, consumers and sealing; it does not know HTTP, JSON shapes or SQL.
+//!
+//! A draw in a straight line: [`Engine::draw`] locks the pool, core decides, the grant joins the batch that is being
+//! gathered; one committer writes each batch in one transaction; then, and only then, the sealed value is opened and
+//! handed to the caller. Changes by an admin go through the same committer, in order, and hold from the moment that
+//! their answer is there.
+
+mod admin;
+mod caller;
+mod clock;
+mod committer;
+mod draw;
+mod engine;
+mod failure;
+mod gathering;
+mod live;
+mod load;
+mod roster;
+mod rules;
+mod timekeeper;
+mod views;
+
+pub use admin::{FeatureLimit, NewConsumer, NewKey, NewTier, TierPatch};
+pub use caller::Caller;
+pub use clock::{Clock, ManualClock};
+pub use draw::{DrawError, DrawId, DrawIdError, Refusal, Secret, Served};
+pub use engine::{Engine, EngineSettings};
+pub use failure::{AdminError, Invalid, OpenError, Unavailable};
+pub use keypool_core::{ConsumerNo, Limit, Timestamp};
+pub use keypool_crypto::{EncryptionKey, Plain, Sealer, Token, TokenDigest};
+pub use keypool_store::{StoreSettings, Synchronous};
+pub use rules::is_feature_name;
+pub use views::{
+    AddedConsumer, ConsumerView, FeatureUsage, FeatureView, Health, KeyView, ScopeView, TierView, UsageQuery,
+    UsageView,
+};
