@@ -1,7 +1,7 @@
 //! What can go wrong: why the pool could not be opened, why a change was refused, why nothing could be recorded.
 
 use keypool_core::Timestamp;
-use keypool_store::{OpenStoreError, StoreError};
+use keypool_store::{OpenStoreError, StoreError, WriteError};
 
 /// The pool could not be opened; the database is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +12,9 @@ pub enum OpenError {
     /// The database was opened but could not be read or written.
     #[error("the pool could not be loaded")]
     Load(#[source] StoreError),
+    /// The database did not issue a number for this run.
+    #[error("the database can be read but not written")]
+    Replica(#[source] WriteError),
     /// Values are sealed and no encryption key is given.
     #[error("{count} of the stored values are sealed, and no ENCRYPTION_KEY is given (first: key {name:?}, {id})")]
     KeyMissing {

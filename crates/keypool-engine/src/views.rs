@@ -1,12 +1,16 @@
 //! What the engine shows of the pool: plain data for lists and answers, never a value, a secret or a token (but the
 //! one that was just issued).
 
+use std::ops::Bound;
 use std::sync::Arc;
 
-use keypool_core::Timestamp;
+use keypool_core::{KeyNo, TierNo, Timestamp};
 use keypool_crypto::Token;
+use keypool_store::UsageRow;
 
 use crate::DrawId;
+use crate::live::Live;
+use crate::roster::{ConsumerEntry, KeyEntry, TierEntry};
 
 /// One feature that a tier covers, with its rate limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,4 +160,99 @@ pub struct Health {
     pub damaged: Vec<Arc<str>>,
     /// By how much the wall clock stands ahead of the engine's time, where that is too far to be followed.
     pub clock_ahead: Option<std::time::Duration>,
+}
+
+impl Live {
+    pub(crate) fn tier_views(&self) -> Vec<TierView> {
+        self.roster.tiers.values().filter(|tier| !tier.name.is_empty()).map(|tier| self.tier_view(tier)).collect()
+    }
+
+    pub(crate) fn tier_view(&self, tier: &TierEntry) -> TierView {
+        let view = |(number, feature): &(_, keypool_store::TierFeature)| FeatureView {
+            name: self.roster.feature_name(*number),
+            rate_limit: feature.rate_limit,
+            window_seconds: feature.window_secs,
+        };
+        let mut features: Vec<FeatureView> = tier.features.iter().map(view).collect();
+        features.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        TierView {
+            id: Arc::clone(&tier.id),
+            name: Arc::clone(&tier.name),
+            description: Arc::clone(&tier.description),
+            features,
+        }
+    }
+
+    /// A page of at most `most` keys, and the last one's number unless it is the last page.
+    pub(crate) fn key_views(&mut self, after: Bound<KeyNo>, most: usize) -> (Vec<KeyView>, Option<KeyNo>) {
+        let now = self.now();
+        let keys = self.roster.keys.range((after, Bound::Unbounded)).take(most);
+        let last = keys.clone().nth(most - 1).map(|(number, _)| *number);
+        (keys.map(|(number, key)| self.key_view(*number, key, now)).collect(), last)
+    }
+
+    pub(crate) fn key_view(&self, number: KeyNo, key: &KeyEntry, now: Timestamp) -> KeyView {
+        let tier = self.roster.tiers.get(&key.tier);
+        let budget = self.core.budget_usage(number, now);
+        KeyView {
+            id: Arc::clone(&key.sealed.id),
+            name: Arc::clone(&key.name),
+            tier_id: tier.map_or_else(|| Arc::from(""), |tier| Arc::clone(&tier.id)),
+            tier: tier.map_or_else(|| Arc::from(""), |tier| Arc::clone(&tier.name)),
+            is_active: key.is_active,
+            expires_at: key.expires_at,
+            usage_limit: key.usage_limit,
+            usage_count: budget.as_ref().map_or(0, |budget| budget.used),
+            usage_window_seconds: key.usage_window_secs,
+            usage_resets_at: budget.and_then(|budget| budget.resets_at),
+            metadata: Arc::clone(&key.sealed.metadata),
+            secret_names: key.sealed.secrets.iter().map(|(name, _)| Arc::clone(name)).collect(),
+            usage: tier.map_or_else(Vec::new, |tier| self.usage_of(number, tier, now)),
+            created_at: key.created_at,
+        }
+    }
+
+    fn usage_of(&self, key: KeyNo, tier: &TierEntry, now: Timestamp) -> Vec<FeatureUsage> {
+        let usage = |(number, feature): &(_, keypool_store::TierFeature)| FeatureUsage {
+            feature: self.roster.feature_name(*number),
+            used: self.core.rate_usage(key, *number, now),
+            limit: feature.rate_limit,
+            window_seconds: feature.window_secs,
+        };
+        let mut usage: Vec<FeatureUsage> = tier.features.iter().map(usage).collect();
+        usage.sort_unstable_by(|a, b| a.feature.cmp(&b.feature));
+        usage
+    }
+
+    pub(crate) fn consumer_views(&self) -> Vec<ConsumerView> {
+        self.roster.consumers.values().map(|consumer| self.consumer_view(consumer)).collect()
+    }
+
+    fn consumer_view(&self, consumer: &ConsumerEntry) -> ConsumerView {
+        let name = |tier: &TierNo| self.roster.tiers.get(tier).map(|tier| Arc::clone(&tier.name));
+        let mut scopes: Vec<Arc<str>> = consumer.scopes.iter().filter_map(name).collect();
+        scopes.sort_unstable();
+        ConsumerView {
+            id: Arc::clone(&consumer.id),
+            name: Arc::clone(&consumer.name),
+            description: Arc::clone(&consumer.description),
+            is_active: consumer.is_active,
+            scopes,
+            created_at: consumer.created_at,
+        }
+    }
+}
+
+impl From<UsageRow> for UsageView {
+    fn from(row: UsageRow) -> Self {
+        Self {
+            draw_id: DrawId(row.id),
+            key_id: row.key_id,
+            key_name: row.key_name,
+            consumer_id: row.consumer_id,
+            consumer_name: row.consumer_name,
+            feature: row.feature,
+            created_at: row.at,
+        }
+    }
 }

@@ -1,0 +1,213 @@
+//! The committer: one task that records batches of grants and makes changes, in the order in which they were asked.
+//!
+//! It alone writes. While it waits for the store the next batch gathers, so the cost of a draw falls as load rises. It is
+//! not any caller's future: a caller that goes away cancels nothing.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use keypool_core::ReplicaNo;
+use keypool_crypto::Sealer;
+use keypool_store::{Change, Store, StoreError, WriteError};
+use tokio::sync::Notify;
+
+use crate::gathering::{Gathered, Gathering, Recorded};
+use crate::live::{Live, PendingChange, Work};
+use crate::load::{self, LoadedPool};
+use crate::{AdminError, DrawError, Unavailable};
+
+/// How often a change is planned anew because another writer came first.
+const MOST_PLANS: u32 = 8;
+
+/// What callers and the committer share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) sealer: Sealer,
+    pub(crate) replica: ReplicaNo,
+    live: Mutex<Live>,
+    work: Notify,
+}
+
+impl Shared {
+    pub(crate) fn new(store: Store, sealer: Sealer, replica: ReplicaNo, live: Live) -> Self {
+        Self { store, sealer, replica, live: Mutex::new(live), work: Notify::new() }
+    }
+
+    /// The pool. The lock is never held over an await. A panic under it is a bug that was answered with a 500; the pool's
+    /// counters are kept by core, which leaves none half changed.
+    pub(crate) fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the committer that there is something to do.
+    pub(crate) fn wake(&self) {
+        self.work.notify_one();
+    }
+
+    async fn load(&self) -> Result<LoadedPool, StoreError> {
+        let snapshot = self.store.load().await?;
+        Ok(load::load(snapshot, self.replica, &self.sealer))
+    }
+}
+
+/// Works until the pool closes and nothing is left to be done.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    while let Some(work) = next_work(&shared).await {
+        if !is_sure(&shared).await {
+            refuse(&shared, work);
+            continue;
+        }
+        match work {
+            Work::Draws(gathering) => record(&shared, gathering).await,
+            Work::Change(change) => make(&shared, change).await,
+        }
+    }
+}
+
+async fn next_work(shared: &Shared) -> Option<Work> {
+    loop {
+        {
+            let mut live = shared.live();
+            if let Some(work) = live.next_work() {
+                return Some(work);
+            }
+            if live.is_closing {
+                return None;
+            }
+        }
+        shared.work.notified().await;
+    }
+}
+
+/// Whether memory is known to be the database's state; where it is not, the state is taken over first.
+async fn is_sure(shared: &Shared) -> bool {
+    if !shared.live().is_doubtful {
+        return true;
+    }
+    match shared.load().await {
+        Ok(pool) => {
+            shared.live().take_over(pool, Vec::new());
+            true
+        }
+        Err(error) => {
+            report(&error, "the pool could not be loaded anew");
+            false
+        }
+    }
+}
+
+fn refuse(shared: &Shared, work: Work) {
+    match work {
+        Work::Draws(gathering) => give_back(shared, gathering.into_grants()),
+        Work::Change(change) => (change.done)(Err(Unavailable::Store.into())),
+    }
+}
+
+async fn record(shared: &Shared, gathering: Gathering) {
+    let revision = shared.live().revision;
+    let batch = gathering.to_batch(revision);
+    let outcome = shared.store.commit_draws(&batch).await;
+    let grants = gathering.into_grants();
+    match outcome {
+        Ok(()) => settle(shared, grants),
+        Err(WriteError::Stale | WriteError::Spent) => take_over(shared, grants).await,
+        Err(WriteError::Failed(error)) => {
+            report(&error, "a batch of draws could not be recorded");
+            give_back(shared, grants);
+        }
+        Err(WriteError::InDoubt(error)) => {
+            report(&error, "it is not known whether a batch of draws was recorded");
+            doubt(shared, grants);
+        }
+    }
+}
+
+/// The grants are on record: they count, and callers get their keys.
+fn settle(shared: &Shared, grants: Vec<Gathered>) {
+    let mut answers = Vec::with_capacity(grants.len());
+    {
+        let mut live = shared.live();
+        for gathered in grants {
+            answers.push((gathered.asked.reply, Recorded { id: gathered.grant.id(), key: gathered.key }));
+            live.core.commit(gathered.grant);
+        }
+    }
+    for (reply, recorded) in answers {
+        // Whoever asked may be gone; the grant stays charged, as it is on record.
+        let _ = reply.send(Ok(recorded));
+    }
+}
+
+/// The database knows better: its state is taken over and the draws are decided anew.
+async fn take_over(shared: &Shared, grants: Vec<Gathered>) {
+    tracing::warn!(draws = grants.len(), "the database has another state of the pool; it is taken over");
+    match shared.load().await {
+        Ok(pool) => shared.live().take_over(pool, grants),
+        Err(error) => {
+            report(&error, "the pool could not be loaded anew");
+            shared.live().is_doubtful = true;
+            give_back(shared, grants);
+        }
+    }
+}
+
+/// Nothing was recorded: the limits go back, callers get a 503.
+fn give_back(shared: &Shared, grants: Vec<Gathered>) {
+    let asked = shared.live().release(grants);
+    for asked in asked {
+        let _ = asked.reply.send(Err(DrawError::Unavailable(Unavailable::Store)));
+    }
+}
+
+/// It may have been recorded: nothing is revealed, and the charge stands as the database has it. Until that is known the
+/// grants keep their limits reserved.
+fn doubt(shared: &Shared, grants: Vec<Gathered>) {
+    shared.live().is_doubtful = true;
+    for gathered in grants {
+        let _ = gathered.asked.reply.send(Err(DrawError::Unavailable(Unavailable::InDoubt)));
+    }
+}
+
+async fn make(shared: &Shared, change: PendingChange) {
+    for _ in 0..MOST_PLANS {
+        let (base, at, planned) = {
+            let mut live = shared.live();
+            (live.revision, live.now(), (change.plan)(&live))
+        };
+        let what = match planned {
+            Ok(what) => what,
+            Err(error) => return (change.done)(Err(error)),
+        };
+        let planned = Change { base, at, what };
+        match shared.store.change(&planned).await {
+            Ok(()) => {
+                let mut live = shared.live();
+                live.apply(planned.what, at);
+                return (change.done)(Ok(&live));
+            }
+            Err(WriteError::Stale | WriteError::Spent) => match shared.load().await {
+                Ok(pool) => shared.live().take_over(pool, Vec::new()),
+                Err(error) => {
+                    report(&error, "the pool could not be loaded anew");
+                    shared.live().is_doubtful = true;
+                    return (change.done)(Err(Unavailable::Store.into()));
+                }
+            },
+            Err(WriteError::Failed(error)) => {
+                report(&error, "a change could not be made");
+                return (change.done)(Err(Unavailable::Store.into()));
+            }
+            Err(WriteError::InDoubt(error)) => {
+                report(&error, "it is not known whether a change was made");
+                shared.live().is_doubtful = true;
+                return (change.done)(Err(Unavailable::InDoubt.into()));
+            }
+        }
+    }
+    (change.done)(Err(AdminError::Unavailable(Unavailable::Overloaded)));
+}
+
+fn report(error: &StoreError, what: &'static str) {
+    let error: &dyn std::error::Error = error;
+    tracing::error!(error, "{what}");
+}

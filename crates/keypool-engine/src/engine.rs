@@ -1,0 +1,279 @@
+//! The engine's handle: opens the pool, answers who may call, draws, lists, and closes.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use keypool_core::{KeyNo, Timestamp};
+use keypool_crypto::{Sealer, TokenDigest};
+use keypool_store::{Shape, Store, StoreSettings};
+use tokio::sync::{Mutex, oneshot};
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::committer::{self, Shared};
+use crate::gathering::{Asked, Recorded};
+use crate::live::Live;
+use crate::load;
+use crate::timekeeper::{Timekeeper, TooFarBehind};
+use crate::views::{ConsumerView, Health, KeyView, TierView, UsageQuery, UsageView};
+use crate::{Caller, DrawError, DrawId, OpenError, Refusal, Secret, Served, Unavailable};
+
+/// Keys that a listing reads in one go; between two goes draws pass.
+const KEYS_A_PAGE: usize = 256;
+
+/// What it takes to open a pool.
+#[derive(Debug)]
+pub struct EngineSettings {
+    /// Where the pool is stored, and how.
+    pub store: StoreSettings,
+    /// Opens and seals values.
+    pub sealer: Sealer,
+    /// Digests of the tokens that are the admin's; none where nobody calls over a network.
+    pub admin_tokens: Vec<TokenDigest>,
+    /// Where time comes from.
+    pub clock: Clock,
+    /// Whether a wall clock more than 24 hours behind the newest usage event is accepted.
+    pub accept_clock: bool,
+}
+
+/// A live pool. Clones share it. It should be [closed](Engine::close); one that is merely dropped stops at once, as a
+/// killed process does, and loses nothing that was answered.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    pub(crate) shared: Arc<Shared>,
+    admin_tokens: Arc<[TokenDigest]>,
+    committer: Arc<Mutex<JoinSet<()>>>,
+}
+
+impl Engine {
+    /// Opens the pool: takes the database's lock, tries every sealed value, brings the schema to today's, loads.
+    ///
+    /// # Errors
+    /// [`OpenError`]. Up to the point where all sealed values were tried the database is as it was, byte for byte.
+    pub async fn open(settings: EngineSettings) -> Result<Self, OpenError> {
+        let mut prospect = keypool_store::inspect(settings.store).await?;
+        if prospect.shape() != Shape::Empty {
+            let values = prospect.values().await.map_err(OpenError::Load)?;
+            load::try_values(&values, &settings.sealer)?;
+            for odd in prospect.oddities().await.map_err(OpenError::Load)? {
+                tracing::warn!(table = %odd.table, id = %odd.id, name = %odd.name, "odd row: {}", odd.what);
+            }
+        }
+        let store = prospect.open().await?;
+        match Self::start(&store, settings.sealer, &settings.clock, settings.accept_clock).await {
+            Ok(shared) => {
+                let shared = Arc::new(shared);
+                let mut committer = JoinSet::new();
+                committer.spawn(committer::run(Arc::clone(&shared)));
+                Ok(Self {
+                    shared,
+                    admin_tokens: settings.admin_tokens.into(),
+                    committer: Arc::new(Mutex::new(committer)),
+                })
+            }
+            Err(error) => {
+                store.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn start(
+        store: &Store,
+        sealer: Sealer,
+        clock: &Clock,
+        accept_clock: bool,
+    ) -> Result<Shared, OpenError> {
+        let snapshot = store.load().await.map_err(OpenError::Load)?;
+        let newest = snapshot.latest_grant.map(keypool_core::GrantId::at);
+        let timekeeper = Timekeeper::start(clock.read(), newest, accept_clock).map_err(
+            |TooFarBehind { behind_ms, newest }| OpenError::ClockBehind {
+                behind_secs: behind_ms / 1_000,
+                newest,
+            },
+        )?;
+        let replica = store.issue_replica().await.map_err(OpenError::Replica)?;
+        let pool = load::load(snapshot, replica, &sealer);
+        let live = Live::new(pool, clock.clone(), timekeeper);
+        Ok(Shared::new(store.clone(), sealer, replica, live))
+    }
+
+    /// Whom a bearer token belongs to, if to anybody. Tokens are compared by their digests, in constant time.
+    #[must_use]
+    pub fn authenticate(&self, token: &str) -> Option<Caller> {
+        if !keypool_crypto::is_plausible(token) {
+            return None;
+        }
+        let digest = TokenDigest::of(token);
+        // Every admin token is compared, whichever fits.
+        let is_admin = self.admin_tokens.iter().fold(false, |fits, admin| fits | admin.matches(&digest));
+        if is_admin {
+            return Some(Caller::Admin);
+        }
+        self.shared.live().roster.consumer_with_token(&digest).map(Caller::Consumer)
+    }
+
+    /// The door that every refusal from memory passes: returns once memory is known to be current. At once where there is
+    /// one server and no other writer, as on `SQLite`, whose file is locked.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if that can't be found out.
+    #[expect(clippy::unused_async, reason = "a store that several replicas share has to be asked")]
+    pub async fn confirm_current(&self) -> Result<(), Unavailable> {
+        Ok(())
+    }
+
+    /// The caller's name, for logs: `admin`, or the consumer's.
+    #[must_use]
+    pub fn caller_name(&self, caller: Caller) -> Option<Arc<str>> {
+        match caller {
+            Caller::Admin => Some(Arc::from("admin")),
+            Caller::Consumer(number) => {
+                let live = self.shared.live();
+                live.roster.consumers.get(&number).map(|consumer| Arc::clone(&consumer.name))
+            }
+        }
+    }
+
+    /// Whether any tier has, or had, a feature of this name.
+    #[must_use]
+    pub fn knows_feature(&self, name: &str) -> bool {
+        self.shared.live().roster.feature(name).is_some()
+    }
+
+    /// Draws a key for a feature. The grant is on record before the value is opened.
+    ///
+    /// Dropping the future does not undo a grant that is being recorded.
+    ///
+    /// # Errors
+    /// [`DrawError::Refused`] with the reason, nothing used up; [`DrawError::Unavailable`] if it could not be recorded.
+    pub async fn draw(&self, caller: Caller, feature: &str) -> Result<Served, DrawError> {
+        match self.try_draw(caller, feature) {
+            Ok(recorded) => {
+                let recorded = recorded.await.unwrap_or(Err(DrawError::Unavailable(Unavailable::Closing)));
+                recorded.map(|recorded| self.reveal(&recorded))
+            }
+            Err(error) => {
+                if matches!(error, DrawError::Refused(_)) {
+                    self.confirm_current().await.map_err(DrawError::Unavailable)?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn try_draw(
+        &self,
+        caller: Caller,
+        feature: &str,
+    ) -> Result<oneshot::Receiver<Result<Recorded, DrawError>>, DrawError> {
+        let (reply, recorded) = oneshot::channel();
+        let mut live = self.shared.live();
+        live.admit_draw().map_err(DrawError::Unavailable)?;
+        let feature = live.feature(caller, feature).map_err(DrawError::Refused)?;
+        let asked = Asked { caller, feature, overruled: 0, reply };
+        live.decide(asked).map_err(|(_, error)| error)?;
+        drop(live);
+        self.shared.wake();
+        Ok(recorded)
+    }
+
+    fn reveal(&self, recorded: &Recorded) -> Served {
+        let opened = recorded.key.open(&self.shared.sealer);
+        let (value, secrets) = opened.expect("what opened when it was loaded or sealed opens again");
+        Served {
+            key_id: Arc::clone(&recorded.key.id),
+            value,
+            metadata: Arc::clone(&recorded.key.metadata),
+            secrets: secrets.into_iter().map(|(name, value)| Secret { name, value }).collect(),
+            draw_id: DrawId(recorded.id),
+        }
+    }
+
+    /// The engine's time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.shared.live().now()
+    }
+
+    /// All tiers, in order of name.
+    #[must_use]
+    pub fn tiers(&self) -> Vec<TierView> {
+        let mut tiers = self.shared.live().tier_views();
+        tiers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        tiers
+    }
+
+    /// All keys with their live counters, in order of creation.
+    #[must_use]
+    pub fn keys(&self) -> Vec<KeyView> {
+        let mut keys = Vec::new();
+        let mut after: Bound<KeyNo> = Bound::Unbounded;
+        loop {
+            let (page, last) = self.shared.live().key_views(after, KEYS_A_PAGE);
+            keys.extend(page);
+            match last {
+                Some(last) => after = Bound::Excluded(last),
+                None => return keys,
+            }
+        }
+    }
+
+    /// All consumers, in order of creation.
+    #[must_use]
+    pub fn consumers(&self) -> Vec<ConsumerView> {
+        self.shared.live().consumer_views()
+    }
+
+    /// Usage events, newest first.
+    ///
+    /// # Errors
+    /// [`Unavailable::Store`] if they could not be read.
+    pub async fn usage(&self, query: UsageQuery) -> Result<Vec<UsageView>, Unavailable> {
+        let query = keypool_store::UsageQuery {
+            limit: query.limit,
+            key: query.key,
+            before: query.before.map(|draw| draw.0),
+        };
+        let rows = self.shared.store.list_usage(&query).await.map_err(|error| {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, "usage events could not be read");
+            Unavailable::Store
+        })?;
+        Ok(rows.into_iter().map(UsageView::from).collect())
+    }
+
+    /// The state of the pool as a whole.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let mut live = self.shared.live();
+        let damaged = live.roster.keys.values().filter(|key| key.is_damaged);
+        Health {
+            pool_size: live.roster.keys.len(),
+            encryption: self.shared.sealer.is_encrypting(),
+            damaged: damaged.map(|key| Arc::clone(&key.sealed.id)).collect(),
+            clock_ahead: live.clock_ahead(),
+        }
+    }
+
+    /// Closes the pool: takes no more draws and changes, records what was gathered, closes the store and gives its lock
+    /// back. Closing twice is harmless.
+    pub async fn close(&self) {
+        self.shared.live().is_closing = true;
+        self.shared.wake();
+        let mut committer = self.committer.lock().await;
+        while let Some(ended) = committer.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "the committer ended by a panic");
+            }
+        }
+        self.shared.store.close().await;
+    }
+}
+
+/// What a draw answers where the caller is no longer known.
+impl From<Refusal> for DrawError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}

@@ -1,0 +1,343 @@
+//! The pool as it stands in memory, and the queue before the committer. Everything here happens under one lock, within
+//! microseconds, without waiting.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use keypool_core::{Access, FeatureNo, Pool, Refusal as CoreRefusal, Timestamp};
+use keypool_store::{ChangeKind, TierFeature};
+
+use crate::clock::Clock;
+use crate::gathering::{Asked, Gathered, Gathering};
+use crate::load::{self, LoadedPool};
+use crate::roster::{Roster, TierEntry};
+use crate::timekeeper::Timekeeper;
+use crate::{AdminError, Caller, DrawError, Refusal, Unavailable};
+
+/// Draws that may wait to be recorded. Beyond that the answer is 503 at once.
+pub(crate) const MOST_QUEUED_DRAWS: usize = 10_000;
+/// Changes that may wait to be made.
+const MOST_QUEUED_CHANGES: usize = 1_000;
+/// How often the database may overrule one draw before it is given up.
+const MOST_OVERRULED: u32 = 8;
+
+/// Decides a change on the pool as it stands when its turn has come.
+pub(crate) type Plan = Box<dyn Fn(&Live) -> Result<ChangeKind, AdminError> + Send>;
+/// Answers whoever asked for the change, with the pool as it stands then.
+pub(crate) type Done = Box<dyn FnOnce(Result<&Live, AdminError>) + Send>;
+
+/// A change that waits for its turn.
+pub(crate) struct PendingChange {
+    pub(crate) plan: Plan,
+    pub(crate) done: Done,
+}
+
+/// What the committer does next.
+pub(crate) enum Work {
+    Draws(Gathering),
+    Change(PendingChange),
+}
+
+/// The pool in memory.
+pub(crate) struct Live {
+    pub(crate) core: Pool,
+    pub(crate) roster: Roster,
+    pub(crate) revision: i64,
+    pub(crate) is_closing: bool,
+    /// Memory may differ from the database and must be loaded anew before anything else is committed.
+    pub(crate) is_doubtful: bool,
+    clock: Clock,
+    timekeeper: Timekeeper,
+    queue: VecDeque<Work>,
+    queued_draws: usize,
+    queued_changes: usize,
+}
+
+impl Live {
+    pub(crate) fn new(pool: LoadedPool, clock: Clock, timekeeper: Timekeeper) -> Self {
+        Self {
+            core: pool.core,
+            roster: pool.roster,
+            revision: pool.revision,
+            is_closing: false,
+            is_doubtful: false,
+            clock,
+            timekeeper,
+            queue: VecDeque::new(),
+            queued_draws: 0,
+            queued_changes: 0,
+        }
+    }
+
+    pub(crate) fn now(&mut self) -> Timestamp {
+        self.timekeeper.now(self.clock.read())
+    }
+
+    pub(crate) fn clock_ahead(&mut self) -> Option<Duration> {
+        self.now();
+        self.timekeeper.too_far_ahead()
+    }
+
+    /// Whether one more draw may be asked.
+    pub(crate) fn admit_draw(&self) -> Result<(), Unavailable> {
+        match self.queued_draws {
+            _ if self.is_closing => Err(Unavailable::Closing),
+            queued if queued >= MOST_QUEUED_DRAWS => Err(Unavailable::Overloaded),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets core decide; a grant joins the batch that is being gathered, a refusal is given back with the question.
+    pub(crate) fn decide(&mut self, asked: Asked) -> Result<(), (Asked, DrawError)> {
+        if asked.overruled > MOST_OVERRULED {
+            return Err((asked, DrawError::Unavailable(Unavailable::Overloaded)));
+        }
+        let now = self.now();
+        let access = match access(&self.roster, asked.caller) {
+            Ok(access) => access,
+            Err(refusal) => return Err((asked, DrawError::Refused(refusal))),
+        };
+        let grant = match self.core.draw(access, asked.feature, now) {
+            Ok(grant) => grant,
+            Err(refusal) => {
+                let refusal = refusal_for(asked.caller, refusal, now);
+                return Err((asked, DrawError::Refused(refusal)));
+            }
+        };
+        let key = self.roster.keys.get(&grant.key()).expect("core grants only keys that the roster has");
+        let key = Arc::clone(&key.sealed);
+        self.gather(Gathered { asked, grant, key });
+        Ok(())
+    }
+
+    /// The feature's number, or the refusal that this caller gets for a name that no tier ever had.
+    pub(crate) fn feature(&self, caller: Caller, name: &str) -> Result<FeatureNo, Refusal> {
+        access(&self.roster, caller)?;
+        self.roster.feature(name).ok_or(not_covered(caller))
+    }
+
+    fn gather(&mut self, gathered: Gathered) {
+        self.queued_draws += 1;
+        let rejected = match self.queue.back_mut() {
+            Some(Work::Draws(gathering)) => gathering.try_add(gathered),
+            Some(Work::Change(_)) | None => Err(gathered),
+        };
+        if let Err(gathered) = rejected {
+            let mut gathering = Gathering::default();
+            gathering.try_add(gathered).expect("an empty batch takes any grant");
+            self.queue.push_back(Work::Draws(gathering));
+        }
+    }
+
+    /// Puts a change behind everything that was asked before it.
+    pub(crate) fn enqueue(&mut self, change: PendingChange) {
+        let refusal = match self.queued_changes {
+            _ if self.is_closing => Some(Unavailable::Closing),
+            queued if queued >= MOST_QUEUED_CHANGES => Some(Unavailable::Overloaded),
+            _ => None,
+        };
+        if let Some(refusal) = refusal {
+            return (change.done)(Err(AdminError::Unavailable(refusal)));
+        }
+        self.queued_changes += 1;
+        self.queue.push_back(Work::Change(change));
+    }
+
+    pub(crate) fn next_work(&mut self) -> Option<Work> {
+        let work = self.queue.pop_front();
+        match &work {
+            Some(Work::Draws(gathering)) => self.queued_draws -= gathering.len(),
+            Some(Work::Change(_)) => self.queued_changes -= 1,
+            None => {}
+        }
+        work
+    }
+
+    /// Applies to memory what the database has committed, and decides anew what was gathered on the old state.
+    pub(crate) fn apply(&mut self, change: ChangeKind, at: Timestamp) {
+        self.revision += 1;
+        let waiting = self.withdraw();
+        self.apply_to_memory(change, at);
+        self.decide_anew(waiting);
+    }
+
+    /// Takes over the database's state, and decides anew what was gathered and what the database `overruled`. Grants
+    /// that are not among these (their commit is in doubt) stand as the database has them.
+    pub(crate) fn take_over(&mut self, pool: LoadedPool, overruled: Vec<Gathered>) {
+        let mut waiting: Vec<Asked> = overruled.into_iter().map(overrule).collect();
+        waiting.extend(self.withdraw());
+        let newest = self.core.latest_grant();
+        self.core = pool.core;
+        if let Some(newest) = newest {
+            self.core.remember_grant(newest);
+        }
+        self.roster = pool.roster;
+        self.revision = pool.revision;
+        self.is_doubtful = false;
+        self.decide_anew(waiting);
+    }
+
+    /// Gives back the limits that grants hold.
+    pub(crate) fn release(&mut self, grants: Vec<Gathered>) -> Vec<Asked> {
+        let mut asked: Vec<Asked> = Vec::with_capacity(grants.len());
+        for gathered in grants.into_iter().rev() {
+            self.core.release(gathered.grant);
+            asked.push(gathered.asked);
+        }
+        asked.reverse();
+        asked
+    }
+
+    /// Takes every gathered draw out of the queue and gives back the limits that it holds.
+    fn withdraw(&mut self) -> Vec<Asked> {
+        let mut grants = Vec::with_capacity(self.queued_draws);
+        let mut changes = VecDeque::new();
+        for work in std::mem::take(&mut self.queue) {
+            match work {
+                Work::Draws(gathering) => grants.extend(gathering.into_grants()),
+                Work::Change(change) => changes.push_back(Work::Change(change)),
+            }
+        }
+        self.queue = changes;
+        self.queued_draws = 0;
+        self.release(grants)
+    }
+
+    /// Decides withdrawn draws on today's state; they go before the changes that wait.
+    fn decide_anew(&mut self, waiting: Vec<Asked>) {
+        let changes = std::mem::take(&mut self.queue);
+        for asked in waiting {
+            if let Err((asked, error)) = self.decide(asked) {
+                // Whoever asked may be gone; then nobody is to be told.
+                let _ = asked.reply.send(Err(error));
+            }
+        }
+        self.queue.extend(changes);
+    }
+
+    fn apply_to_memory(&mut self, change: ChangeKind, at: Timestamp) {
+        match change {
+            ChangeKind::AddTier(tier) => {
+                self.put_features(&tier.new_features);
+                let entry = TierEntry {
+                    id: tier.id.into(),
+                    name: tier.name.into(),
+                    description: tier.description.into(),
+                    features: tier.features,
+                };
+                self.core.put_tier(tier.no, &entry.rate_limits());
+                self.roster.put_tier(tier.no, entry);
+            }
+            ChangeKind::UpdateTier { no, description, features, new_features } => {
+                self.put_features(&new_features);
+                let tier = self.roster.tiers.get_mut(&no).expect("a tier that was changed exists");
+                if let Some(description) = description {
+                    tier.description = description.into();
+                }
+                if let Some(features) = features {
+                    tier.features = features;
+                    self.core.put_tier(no, &tier.rate_limits());
+                }
+            }
+            ChangeKind::AddKeys(keys) => {
+                for key in keys {
+                    let (number, entry) = load::added_key(key, at);
+                    self.core.put_key(number, entry.terms());
+                    self.roster.put_key(number, entry);
+                }
+            }
+            ChangeKind::DeleteKey(number) => {
+                self.core.remove_key(number);
+                self.roster.remove_key(number);
+            }
+            ChangeKind::AddConsumer(consumer) => {
+                let (number, entry) = load::added_consumer(consumer, at);
+                self.roster.put_consumer(number, entry);
+            }
+            ChangeKind::DeleteConsumer(number) => self.roster.remove_consumer(number),
+            ChangeKind::AddScope { consumer, tier } => {
+                let scopes = self.roster.consumers.get_mut(&consumer).map(|entry| &mut entry.scopes);
+                let scopes = scopes.expect("a consumer that was given a scope exists");
+                if let Err(place) = scopes.binary_search(&tier) {
+                    scopes.insert(place, tier);
+                }
+            }
+            ChangeKind::RemoveScope { consumer, tier } => {
+                let consumer = self.roster.consumers.get_mut(&consumer);
+                consumer.expect("a consumer whose scope was removed exists").scopes.retain(|no| *no != tier);
+            }
+        }
+    }
+
+    fn put_features(&mut self, features: &[(FeatureNo, String)]) {
+        for (number, name) in features {
+            self.roster.put_feature(*number, name);
+        }
+    }
+
+    /// Numbers for the features that are named: those they have, or the next free ones.
+    pub(crate) fn number_features(
+        &self,
+        features: &[(String, TierFeature)],
+    ) -> (Vec<(FeatureNo, TierFeature)>, Vec<(FeatureNo, String)>) {
+        let mut new_features = Vec::new();
+        let mut next = self.roster.last.feature;
+        let number = |(name, feature): &(String, TierFeature)| {
+            let number = self.roster.feature(name).unwrap_or_else(|| {
+                next += 1;
+                let number = FeatureNo::new(next);
+                new_features.push((number, name.clone()));
+                number
+            });
+            (number, *feature)
+        };
+        let numbered = features.iter().map(number).collect();
+        (numbered, new_features)
+    }
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live")
+            .field("revision", &self.revision)
+            .field("keys", &self.roster.keys.len())
+            .field("queued_draws", &self.queued_draws)
+            .finish_non_exhaustive()
+    }
+}
+
+fn overrule(gathered: Gathered) -> Asked {
+    let mut asked = gathered.asked;
+    asked.overruled += 1;
+    asked
+}
+
+fn access(roster: &Roster, caller: Caller) -> Result<Access<'_>, Refusal> {
+    match caller {
+        Caller::Admin => Ok(Access::All),
+        Caller::Consumer(number) => {
+            let consumer = roster.consumers.get(&number).filter(|consumer| consumer.is_active);
+            consumer.map(|consumer| Access::Tiers(&consumer.scopes)).ok_or(Refusal::UnknownCaller)
+        }
+    }
+}
+
+const fn not_covered(caller: Caller) -> Refusal {
+    match caller {
+        Caller::Admin => Refusal::UnknownFeature,
+        Caller::Consumer(_) => Refusal::OutOfScope,
+    }
+}
+
+fn refusal_for(caller: Caller, refusal: CoreRefusal, now: Timestamp) -> Refusal {
+    match refusal {
+        CoreRefusal::NotCovered => not_covered(caller),
+        CoreRefusal::NoUsableKey => Refusal::NoUsableKey,
+        CoreRefusal::Spent { limit, until } => {
+            let ahead_ms = until.as_millis().saturating_sub(now.as_millis());
+            let retry_after = Duration::from_millis(u64::try_from(ahead_ms).unwrap_or(0));
+            Refusal::Spent { limit, retry_after }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! From rows to the live pool: the snapshot that the store reads becomes core's numbers and the roster's names.
+
+use std::sync::Arc;
+
+use keypool_core::{ConsumerNo, FeatureTally, KeyNo, Pool, ReplicaNo, Tally, Timestamp};
+use keypool_crypto::{OpenError as SealError, Place, SealedText, Sealer, TokenDigest};
+use keypool_store::{ConsumerRow, KeyRow, NewConsumer, NewKey, Snapshot, StoredValue, TierRow};
+use serde_json::value::RawValue;
+
+use crate::OpenError;
+use crate::roster::{ConsumerEntry, KeyEntry, Roster, SealedKey, TierEntry};
+
+/// A pool as the database has it, with nothing outstanding.
+#[derive(Debug)]
+pub(crate) struct LoadedPool {
+    pub(crate) core: Pool,
+    pub(crate) roster: Roster,
+    pub(crate) revision: i64,
+}
+
+/// Tries every sealed value before anything is changed.
+///
+/// A single value that does not open under a key that fits is not an error here: its key is loaded as damaged.
+///
+/// # Errors
+/// [`OpenError::KeyMissing`] if values are sealed and the sealer has no key, [`OpenError::OtherKey`] if they are sealed
+/// under another one: the tag names another key, or no value opens at all.
+pub(crate) fn try_values(values: &[StoredValue], sealer: &Sealer) -> Result<(), OpenError> {
+    let (mut missing, mut opened) = (Vec::new(), 0_usize);
+    let mut first_damaged = None;
+    for value in values {
+        let place = match &value.secret {
+            None => Place::KeyValue { key: &value.key },
+            Some(name) => Place::Secret { key: &value.key, name },
+        };
+        match sealer.open(place, &value.text) {
+            Ok(_) => opened += usize::from(is_sealed(place, &value.text)),
+            Err(SealError::KeyMissing) => missing.push(value),
+            Err(SealError::OtherKey { .. }) => return Err(other_key(value)),
+            Err(SealError::Damaged | SealError::Malformed) => {
+                first_damaged.get_or_insert(value);
+            }
+        }
+    }
+    if let Some(first) = missing.first() {
+        let (name, id) = (first.name.clone(), first.key.clone());
+        return Err(OpenError::KeyMissing { count: missing.len(), name, id });
+    }
+    match first_damaged {
+        Some(value) if opened == 0 => Err(other_key(value)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Whether a value can be opened only with a key.
+fn is_sealed(place: Place<'_>, text: &str) -> bool {
+    matches!(Sealer::plain().open(place, text), Err(SealError::KeyMissing))
+}
+
+fn other_key(value: &StoredValue) -> OpenError {
+    OpenError::OtherKey { name: value.name.clone(), id: value.key.clone() }
+}
+
+/// Builds the pool. Keys with a value that does not open are parked as damaged, with a line in the log.
+pub(crate) fn load(snapshot: Snapshot, replica: ReplicaNo, sealer: &Sealer) -> LoadedPool {
+    let mut core = Pool::new(replica);
+    let mut roster = Roster { last: snapshot.last, ..Roster::default() };
+    for (number, name) in &snapshot.features {
+        roster.put_feature(*number, name);
+    }
+    for row in snapshot.tiers {
+        let number = row.no;
+        let tier = tier_entry(row);
+        core.put_tier(number, &tier.rate_limits());
+        roster.put_tier(number, tier);
+    }
+    for row in snapshot.keys {
+        let number = row.no;
+        let counters: Vec<FeatureTally> = row.counters.iter().map(feature_tally).collect();
+        let budget = tally(row.usage_window_start, row.usage_count);
+        let mut key = key_entry(row);
+        if let Err(error) = key.sealed.open(sealer) {
+            key.is_damaged = true;
+            tracing::error!(key_id = %key.sealed.id, name = %key.name, %error, "a key is damaged and is not granted");
+        }
+        core.put_key(number, key.terms());
+        core.adopt(number, budget, &counters);
+        roster.put_key(number, key);
+    }
+    for row in snapshot.consumers {
+        let number = row.no;
+        roster.put_consumer(number, consumer_entry(row));
+    }
+    if let Some(newest) = snapshot.latest_grant {
+        core.remember_grant(newest);
+    }
+    LoadedPool { core, roster, revision: snapshot.revision }
+}
+
+/// A key as it is in memory from the moment that the database has it.
+pub(crate) fn added_key(key: NewKey, at: Timestamp) -> (KeyNo, KeyEntry) {
+    let sealed = SealedKey {
+        id: key.id.into(),
+        value: SealedText::from(key.value),
+        metadata: key.metadata.into(),
+        secrets: seal_names(key.secrets),
+    };
+    let entry = KeyEntry {
+        name: key.name.into(),
+        tier: key.tier,
+        is_active: true,
+        is_damaged: false,
+        expires_at: key.expires_at,
+        usage_limit: key.usage_limit,
+        usage_window_secs: key.usage_window_secs,
+        created_at: at,
+        sealed: Arc::new(sealed),
+    };
+    (key.no, entry)
+}
+
+/// A consumer as it is in memory from the moment that the database has it.
+pub(crate) fn added_consumer(consumer: NewConsumer, at: Timestamp) -> (ConsumerNo, ConsumerEntry) {
+    let mut scopes = consumer.scopes;
+    scopes.sort_unstable();
+    scopes.dedup();
+    let entry = ConsumerEntry {
+        id: consumer.id.into(),
+        name: consumer.name.into(),
+        description: consumer.description.into(),
+        is_active: true,
+        created_at: at,
+        token: TokenDigest::from_hex(&consumer.token_hash).ok(),
+        scopes,
+    };
+    (consumer.no, entry)
+}
+
+fn tier_entry(row: TierRow) -> TierEntry {
+    TierEntry {
+        id: row.id.into(),
+        name: row.name.into(),
+        description: row.description.into(),
+        features: row.features,
+    }
+}
+
+fn key_entry(row: KeyRow) -> KeyEntry {
+    let is_object =
+        row.metadata.starts_with('{') && serde_json::from_str::<&RawValue>(&row.metadata).is_ok();
+    let metadata = if is_object { row.metadata } else { "{}".to_owned() };
+    let sealed = SealedKey {
+        id: row.id.into(),
+        value: SealedText::from(row.value),
+        metadata: metadata.into(),
+        secrets: seal_names(row.secrets),
+    };
+    KeyEntry {
+        name: row.name.into(),
+        tier: row.tier,
+        is_active: row.active,
+        is_damaged: false,
+        expires_at: row.expires_at,
+        usage_limit: row.usage_limit,
+        usage_window_secs: row.usage_window_secs,
+        created_at: row.created_at,
+        sealed: Arc::new(sealed),
+    }
+}
+
+fn consumer_entry(row: ConsumerRow) -> ConsumerEntry {
+    let mut scopes = row.scopes;
+    scopes.sort_unstable();
+    ConsumerEntry {
+        id: row.id.into(),
+        name: row.name.into(),
+        description: row.description.into(),
+        is_active: row.active,
+        created_at: row.created_at,
+        token: TokenDigest::from_hex(&row.token_hash).ok(),
+        scopes,
+    }
+}
+
+fn seal_names(secrets: Vec<(String, String)>) -> Vec<(Arc<str>, SealedText)> {
+    let mut secrets: Vec<(Arc<str>, SealedText)> =
+        secrets.into_iter().map(|(name, text)| (name.into(), SealedText::from(text))).collect();
+    secrets.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    secrets
+}
+
+fn feature_tally(row: &keypool_store::CounterRow) -> FeatureTally {
+    FeatureTally {
+        feature: row.feature,
+        rate: tally(row.window_start, row.used),
+        last_grant: row.last_grant,
+    }
+}
+
+fn tally(since: Option<Timestamp>, count: i64) -> Tally {
+    Tally { since, count: u64::try_from(count).unwrap_or(0) }
+}

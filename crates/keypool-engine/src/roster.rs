@@ -1,0 +1,196 @@
+//! What the engine keeps in memory beside core's numbers: names, sealed values, consumers and their tokens.
+//!
+//! It mirrors the living rows of the database. It decides nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use keypool_core::{Budget, ConsumerNo, FeatureNo, KeyNo, KeyTerms, Period, RateLimit, TierNo, Timestamp};
+use keypool_crypto::{Plain, SealedText, Sealer, TokenDigest};
+use keypool_store::{LastNumbers, TierFeature};
+
+/// All that memory knows by name.
+#[derive(Debug, Default)]
+pub(crate) struct Roster {
+    pub(crate) tiers: BTreeMap<TierNo, TierEntry>,
+    pub(crate) keys: BTreeMap<KeyNo, KeyEntry>,
+    pub(crate) consumers: BTreeMap<ConsumerNo, ConsumerEntry>,
+    pub(crate) last: LastNumbers,
+    features_by_name: HashMap<Arc<str>, FeatureNo>,
+    names_of_features: HashMap<FeatureNo, Arc<str>>,
+    keys_by_id: HashMap<Arc<str>, KeyNo>,
+    consumers_by_id: HashMap<Arc<str>, ConsumerNo>,
+    consumers_by_token: HashMap<TokenDigest, ConsumerNo>,
+}
+
+#[derive(Debug)]
+pub(crate) struct TierEntry {
+    pub(crate) id: Arc<str>,
+    pub(crate) name: Arc<str>,
+    pub(crate) description: Arc<str>,
+    pub(crate) features: Vec<(FeatureNo, TierFeature)>,
+}
+
+#[derive(Debug)]
+pub(crate) struct KeyEntry {
+    pub(crate) name: Arc<str>,
+    pub(crate) tier: TierNo,
+    pub(crate) is_active: bool,
+    pub(crate) is_damaged: bool,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) usage_limit: Option<i64>,
+    pub(crate) usage_window_secs: Option<i64>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) sealed: Arc<SealedKey>,
+}
+
+/// What a grant reveals, still sealed. A grant carries the one that it was decided on.
+#[derive(Debug)]
+pub(crate) struct SealedKey {
+    pub(crate) id: Arc<str>,
+    pub(crate) value: SealedText,
+    pub(crate) metadata: Arc<str>,
+    pub(crate) secrets: Vec<(Arc<str>, SealedText)>,
+}
+
+#[derive(Debug)]
+pub(crate) struct ConsumerEntry {
+    pub(crate) id: Arc<str>,
+    pub(crate) name: Arc<str>,
+    pub(crate) description: Arc<str>,
+    pub(crate) is_active: bool,
+    pub(crate) created_at: Timestamp,
+    pub(crate) token: Option<TokenDigest>,
+    /// In order.
+    pub(crate) scopes: Vec<TierNo>,
+}
+
+impl Roster {
+    pub(crate) fn feature(&self, name: &str) -> Option<FeatureNo> {
+        self.features_by_name.get(name).copied()
+    }
+
+    pub(crate) fn feature_name(&self, feature: FeatureNo) -> Arc<str> {
+        self.names_of_features.get(&feature).map_or_else(|| Arc::from(""), Arc::clone)
+    }
+
+    pub(crate) fn tier_named(&self, name: &str) -> Option<TierNo> {
+        self.tiers.iter().find(|(_, tier)| &*tier.name == name).map(|(no, _)| *no)
+    }
+
+    pub(crate) fn tier_with_id(&self, id: &str) -> Option<TierNo> {
+        self.tiers.iter().find(|(_, tier)| &*tier.id == id).map(|(no, _)| *no)
+    }
+
+    pub(crate) fn key_with_id(&self, id: &str) -> Option<KeyNo> {
+        self.keys_by_id.get(id).copied()
+    }
+
+    pub(crate) fn consumer_with_id(&self, id: &str) -> Option<ConsumerNo> {
+        self.consumers_by_id.get(id).copied()
+    }
+
+    pub(crate) fn consumer_named(&self, name: &str) -> Option<ConsumerNo> {
+        self.consumers.iter().find(|(_, consumer)| &*consumer.name == name).map(|(no, _)| *no)
+    }
+
+    /// The active consumer that holds a token.
+    pub(crate) fn consumer_with_token(&self, token: &TokenDigest) -> Option<ConsumerNo> {
+        let number = *self.consumers_by_token.get(token)?;
+        self.consumers.get(&number).filter(|consumer| consumer.is_active).map(|_| number)
+    }
+
+    pub(crate) fn put_feature(&mut self, feature: FeatureNo, name: &str) {
+        let name: Arc<str> = Arc::from(name);
+        self.last.feature = self.last.feature.max(feature.get());
+        self.names_of_features.insert(feature, Arc::clone(&name));
+        self.features_by_name.insert(name, feature);
+    }
+
+    pub(crate) fn put_tier(&mut self, number: TierNo, tier: TierEntry) {
+        self.last.tier = self.last.tier.max(number.get());
+        self.tiers.insert(number, tier);
+    }
+
+    pub(crate) fn put_key(&mut self, number: KeyNo, key: KeyEntry) {
+        self.last.key = self.last.key.max(number.get());
+        self.keys_by_id.insert(Arc::clone(&key.sealed.id), number);
+        self.keys.insert(number, key);
+    }
+
+    pub(crate) fn remove_key(&mut self, number: KeyNo) {
+        if let Some(key) = self.keys.remove(&number) {
+            self.keys_by_id.remove(&key.sealed.id);
+        }
+    }
+
+    /// Where two consumers hold the same token, as the original allowed, the older one has it.
+    pub(crate) fn put_consumer(&mut self, number: ConsumerNo, consumer: ConsumerEntry) {
+        self.last.consumer = self.last.consumer.max(number.get());
+        self.consumers_by_id.insert(Arc::clone(&consumer.id), number);
+        if let Some(token) = consumer.token {
+            self.consumers_by_token.entry(token).or_insert(number);
+        }
+        self.consumers.insert(number, consumer);
+    }
+
+    pub(crate) fn remove_consumer(&mut self, number: ConsumerNo) {
+        let Some(removed) = self.consumers.remove(&number) else { return };
+        self.consumers_by_id.remove(&removed.id);
+        let Some(token) = removed.token else { return };
+        self.consumers_by_token.remove(&token);
+        let heir = self.consumers.iter().find(|(_, consumer)| consumer.token == Some(token));
+        if let Some((heir, _)) = heir {
+            self.consumers_by_token.insert(token, *heir);
+        }
+    }
+}
+
+impl TierEntry {
+    /// The tier's rate limits, as core counts them.
+    pub(crate) fn rate_limits(&self) -> Vec<(FeatureNo, RateLimit)> {
+        self.features.iter().filter_map(|(no, feature)| Some((*no, rate_limit(feature)?))).collect()
+    }
+}
+
+impl KeyEntry {
+    /// What core must know of the key.
+    pub(crate) fn terms(&self) -> KeyTerms {
+        let budget = self.usage_limit.map(|units| Budget {
+            units: u64::try_from(units).unwrap_or(0),
+            window: self.usage_window_secs.and_then(period),
+        });
+        let active = self.is_active && !self.is_damaged;
+        KeyTerms { tier: self.tier, active, expires_at: self.expires_at, budget }
+    }
+}
+
+impl SealedKey {
+    /// Opens the value and every secret.
+    ///
+    /// # Errors
+    /// Those of [`Sealer::open`], for the first that does not open.
+    pub(crate) fn open(
+        &self,
+        sealer: &Sealer,
+    ) -> Result<(Plain, Vec<(Arc<str>, Plain)>), keypool_crypto::OpenError> {
+        let place = keypool_crypto::Place::KeyValue { key: &self.id };
+        let value = sealer.open(place, self.value.as_str())?;
+        let open_secret = |(name, sealed): &(Arc<str>, SealedText)| {
+            let place = keypool_crypto::Place::Secret { key: &self.id, name };
+            Ok((Arc::clone(name), sealer.open(place, sealed.as_str())?))
+        };
+        let secrets = self.secrets.iter().map(open_secret).collect::<Result<_, _>>()?;
+        Ok((value, secrets))
+    }
+}
+
+/// None where the window is none that core can count in, which the store does not hand out.
+fn rate_limit(feature: &TierFeature) -> Option<RateLimit> {
+    let calls = u64::try_from(feature.rate_limit).unwrap_or(0);
+    Some(RateLimit { calls, window: period(feature.window_secs)? })
+}
+
+fn period(secs: i64) -> Option<Period> {
+    u64::try_from(secs).ok().and_then(Period::from_secs)
+}

@@ -1,0 +1,79 @@
+//! Faults from beside: a locked database, a pool that another writer changed, a counter that is ahead.
+
+use keypool_engine::{DrawError, Refusal, Unavailable};
+
+use crate::support::*;
+
+#[tokio::test]
+async fn a_locked_database_reveals_nothing_and_gives_the_limits_back() {
+    let home = Home::new();
+    let engine = with_keys(&home, 1, Some(2)).await;
+    let mut intruder = home.intruder().await;
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut intruder).await.unwrap();
+    for _ in 0..3 {
+        let failed = draw(&engine, "f").await.unwrap_err();
+        assert!(matches!(failed, DrawError::Unavailable(Unavailable::Store)), "{failed:?}");
+    }
+    assert!(engine.add_key(key("late", "t")).await.is_err());
+    sqlx::query("ROLLBACK").execute(&mut intruder).await.unwrap();
+    value(&engine, "f").await;
+    value(&engine, "f").await;
+    assert_eq!(refusal(draw(&engine, "f").await), Refusal::NoUsableKey);
+    assert_eq!(engine.keys().len(), 1);
+    engine.close().await;
+}
+
+#[tokio::test]
+async fn a_pool_that_another_writer_changed_is_taken_over_within_the_draw() {
+    let home = Home::new();
+    let engine = with_keys(&home, 2, None).await;
+    value(&engine, "f").await;
+    let mut intruder = home.intruder().await;
+    let disable = "UPDATE keys SET is_active = 0 WHERE name = 'k2'";
+    sqlx::query(disable).execute(&mut intruder).await.unwrap();
+    sqlx::query("UPDATE pool SET revision = revision + 1").execute(&mut intruder).await.unwrap();
+    assert_eq!(value(&engine, "f").await, "value-of-k1");
+    assert!(!engine.keys()[1].is_active);
+    engine.add_key(key("k3", "t")).await.unwrap();
+    assert_eq!(value(&engine, "f").await, "value-of-k3");
+    engine.close().await;
+}
+
+#[tokio::test]
+async fn a_change_on_an_old_state_is_planned_anew() {
+    let home = Home::new();
+    let engine = with_keys(&home, 1, None).await;
+    let mut intruder = home.intruder().await;
+    sqlx::query("UPDATE pool SET revision = revision + 5").execute(&mut intruder).await.unwrap();
+    engine.add_key(key("k2", "t")).await.unwrap();
+    assert_eq!(engine.keys().len(), 2);
+    engine.close().await;
+}
+
+#[tokio::test]
+async fn a_budget_that_another_writer_spent_is_not_overrun() {
+    let home = Home::new();
+    let engine = with_keys(&home, 2, Some(3)).await;
+    value(&engine, "f").await;
+    value(&engine, "f").await;
+    let mut intruder = home.intruder().await;
+    let spend = "UPDATE budget_counters SET used = 3, opening = opening + 2
+        WHERE key_no = (SELECT min(key_no) FROM keys)";
+    sqlx::query(spend).execute(&mut intruder).await.unwrap();
+    assert_eq!(value(&engine, "f").await, "value-of-k2");
+    assert_eq!(value(&engine, "f").await, "value-of-k2");
+    assert_eq!(refusal(draw(&engine, "f").await), Refusal::NoUsableKey);
+    assert_eq!(home.number("SELECT count(*) FROM usage_events").await, 4);
+    engine.close().await;
+}
+
+#[tokio::test]
+async fn a_closed_pool_serves_nobody() {
+    let home = Home::new();
+    let engine = with_keys(&home, 1, None).await;
+    engine.close().await;
+    let failed = draw(&engine, "f").await.unwrap_err();
+    assert!(matches!(failed, DrawError::Unavailable(Unavailable::Closing)));
+    assert!(engine.add_key(key("late", "t")).await.is_err());
+    engine.close().await;
+}

@@ -1,0 +1,10 @@
+//! The engine at its own edge: a real store in a temporary folder, a clock turned by hand, faults from beside.
+
+mod admin;
+mod concurrency;
+mod draws;
+mod faults;
+mod restart;
+mod sealing;
+mod support;
+mod takeover;

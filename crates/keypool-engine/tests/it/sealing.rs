@@ -1,0 +1,69 @@
+//! Values at rest: sealed where there is a key, found out before anything is changed where the key does not fit.
+
+use keypool_engine::{EncryptionKey, NewKey, OpenError, Plain, Refusal, Sealer};
+
+use crate::support::*;
+
+fn sealer(digit: char) -> Sealer {
+    Sealer::with_key(EncryptionKey::parse_hex(&digit.to_string().repeat(64)).unwrap())
+}
+
+async fn text_of(home: &Home, sql: &'static str) -> String {
+    sqlx::query_scalar(sql).fetch_one(&mut home.intruder().await).await.unwrap()
+}
+
+#[tokio::test]
+async fn plain_and_sealed_values_live_side_by_side() {
+    let home = Home::new();
+    let engine = with_keys(&home, 1, None).await;
+    engine.close().await;
+    let engine = home.try_open(sealer('a')).await.unwrap();
+    let secrets = vec![("s".to_owned(), Plain::from("whsec".to_owned()))];
+    engine.add_key(NewKey { secrets, ..key("sealed", "t") }).await.unwrap();
+    assert_eq!(value(&engine, "f").await, "value-of-k1");
+    let served = draw(&engine, "f").await.unwrap();
+    assert_eq!((served.value.expose(), served.secrets[0].value.expose()), ("value-of-sealed", "whsec"));
+    engine.close().await;
+    let stored = text_of(&home, "SELECT key_value FROM keys WHERE name = 'sealed'").await;
+    assert!(stored.starts_with("enc:gcm:2:"), "{stored}");
+    assert!(!std::fs::read(&home.path).unwrap().windows(5).any(|bytes| bytes == b"whsec"));
+}
+
+#[tokio::test]
+async fn a_missing_or_another_encryption_key_stops_the_start_and_changes_nothing() {
+    let home = Home::new();
+    let engine = home.try_open(sealer('a')).await.unwrap();
+    add_tier(&engine, "t", &[("f", limit(1, 60))]).await;
+    engine.add_key(key("k", "t")).await.unwrap();
+    engine.close().await;
+    let before = std::fs::read(&home.path).unwrap();
+    let refused = home.try_open(Sealer::plain()).await.unwrap_err();
+    assert!(matches!(refused, OpenError::KeyMissing { count: 1, .. }), "{refused:?}");
+    let refused = home.try_open(sealer('b')).await.unwrap_err();
+    assert!(matches!(refused, OpenError::OtherKey { .. }), "{refused:?}");
+    assert_eq!(std::fs::read(&home.path).unwrap(), before);
+    let engine = home.try_open(sealer('a')).await.unwrap();
+    assert_eq!(value(&engine, "f").await, "value-of-k");
+    engine.close().await;
+}
+
+#[tokio::test]
+async fn a_single_damaged_value_parks_its_key_alone() {
+    let home = Home::new();
+    let engine = home.try_open(sealer('a')).await.unwrap();
+    add_tier(&engine, "t", &[("f", limit(9, 60))]).await;
+    for name in ["k1", "k2"] {
+        engine.add_key(key(name, "t")).await.unwrap();
+    }
+    engine.close().await;
+    let swap = "UPDATE keys SET key_value = (SELECT key_value FROM keys WHERE name = 'k2') WHERE name = 'k1'";
+    sqlx::query(swap).execute(&mut home.intruder().await).await.unwrap();
+    let engine = home.try_open(sealer('a')).await.unwrap();
+    assert_eq!(value(&engine, "f").await, "value-of-k2");
+    assert_eq!(value(&engine, "f").await, "value-of-k2");
+    assert_eq!(engine.health().damaged, [engine.keys()[0].id.clone()]);
+    let id = engine.keys()[1].id.clone();
+    engine.delete_key(&id).await.unwrap();
+    assert_eq!(refusal(draw(&engine, "f").await), Refusal::NoUsableKey);
+    engine.close().await;
+}

@@ -1,0 +1,110 @@
+//! A pool in a temporary folder.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use keypool_engine::{
+    Caller, Clock, DrawError, Engine, EngineSettings, FeatureLimit, ManualClock, NewConsumer, NewKey, NewTier,
+    OpenError, Plain, Refusal, Sealer, Served, StoreSettings, Synchronous, Timestamp,
+};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _};
+
+/// A moment in 2027.
+pub(crate) const START: i64 = 1_800_000_000_000;
+
+pub(crate) struct Home {
+    pub(crate) clock: ManualClock,
+    pub(crate) path: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pool.db");
+        Self { clock: ManualClock::new(Timestamp::from_millis(START)), path, _folder: folder }
+    }
+
+    pub(crate) async fn open(&self) -> Engine {
+        self.try_open(Sealer::plain()).await.unwrap()
+    }
+
+    pub(crate) async fn try_open(&self, sealer: Sealer) -> Result<Engine, OpenError> {
+        let store = StoreSettings {
+            path: self.path.clone(),
+            synchronous: Synchronous::Normal,
+            busy_timeout: Duration::from_millis(20),
+        };
+        let clock = Clock::Manual(self.clock.clone());
+        let settings =
+            EngineSettings { store, sealer, admin_tokens: Vec::new(), clock, accept_clock: false };
+        Engine::open(settings).await
+    }
+
+    /// A connection of another program to the same file.
+    pub(crate) async fn intruder(&self) -> SqliteConnection {
+        SqliteConnectOptions::new().filename(&self.path).foreign_keys(true).connect().await.unwrap()
+    }
+
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        let mut intruder = self.intruder().await;
+        sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut intruder).await.unwrap()
+    }
+}
+
+pub(crate) fn limit(rate_limit: i64, window_seconds: i64) -> FeatureLimit {
+    FeatureLimit { rate_limit, window_seconds }
+}
+
+pub(crate) async fn add_tier(engine: &Engine, name: &str, features: &[(&str, FeatureLimit)]) {
+    let features = features.iter().map(|(name, limit)| ((*name).to_owned(), *limit)).collect();
+    engine.add_tier(NewTier { name: name.to_owned(), description: String::new(), features }).await.unwrap();
+}
+
+pub(crate) fn key(name: &str, tier: &str) -> NewKey {
+    NewKey {
+        name: name.to_owned(),
+        value: Plain::from(format!("value-of-{name}")),
+        tier: tier.to_owned(),
+        expires_at: None,
+        usage_limit: None,
+        usage_window_seconds: None,
+        metadata: None,
+        secrets: Vec::new(),
+    }
+}
+
+/// A pool with one tier `t` that covers `f` without a limit to speak of, and keys `k1` to `kN` in it.
+pub(crate) async fn with_keys(home: &Home, keys: usize, usage_limit: Option<i64>) -> Engine {
+    let engine = home.open().await;
+    add_tier(&engine, "t", &[("f", limit(1_000_000, 60))]).await;
+    for n in 1..=keys {
+        engine.add_key(NewKey { usage_limit, ..key(&format!("k{n}"), "t") }).await.unwrap();
+    }
+    engine
+}
+
+pub(crate) async fn add_consumer(engine: &Engine, name: &str, scopes: &[&str]) -> (String, Caller) {
+    let scopes = scopes.iter().map(|tier| (*tier).to_owned()).collect();
+    let new = NewConsumer { name: name.to_owned(), description: String::new(), scopes };
+    let added = engine.add_consumer(new).await.unwrap();
+    let caller = engine.authenticate(added.token.expose()).unwrap();
+    (added.id.to_string(), caller)
+}
+
+pub(crate) async fn draw(engine: &Engine, feature: &str) -> Result<Served, DrawError> {
+    engine.draw(Caller::Admin, feature).await
+}
+
+/// The value that the admin draws.
+pub(crate) async fn value(engine: &Engine, feature: &str) -> String {
+    draw(engine, feature).await.unwrap().value.expose().to_owned()
+}
+
+pub(crate) fn refusal<T: std::fmt::Debug>(outcome: Result<T, DrawError>) -> Refusal {
+    match outcome {
+        Err(DrawError::Refused(refusal)) => refusal,
+        other => panic!("not a refusal: {other:?}"),
+    }
+}

@@ -1,0 +1,48 @@
+//! What operators and maintainers run: `cargo xtask migrate`, `cargo xtask ci`, `cargo xtask bench`.
+
+mod bench;
+mod ci;
+mod edges;
+mod migrate;
+mod run;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Tasks of the keypooler workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Bring a database to today's schema, by the binary's own `keypooler migrate`
+    Migrate {
+        /// The database file; by default the one that the configuration names
+        #[arg(long, value_name = "PATH")]
+        db: Option<PathBuf>,
+        /// Only report: read-only, changes nothing
+        #[arg(long)]
+        status: bool,
+    },
+    /// Everything that must pass before a change lands: what `.ci/run` runs
+    Ci,
+    /// Measure the core's draw beside governor's keyed check
+    Bench {
+        /// Passed on to criterion, such as a filter on the names of benchmarks
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        criterion: Vec<String>,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().task {
+        Task::Migrate { db, status } => migrate::migrate(db.as_deref(), status),
+        Task::Ci => ci::ci(),
+        Task::Bench { criterion } => bench::bench(&criterion),
+    }
+}
