@@ -1,0 +1,75 @@
+//! One endpoint a page, named by its verb. Each reads its input, asks the engine, and shapes the answer.
+
+mod add_consumer;
+mod add_key;
+mod add_scope;
+mod add_tier;
+mod delete_consumer;
+mod delete_key;
+mod draw_key;
+mod health;
+mod list_consumers;
+mod list_keys;
+mod list_tiers;
+mod list_usage;
+mod remove_scope;
+mod show_pool_health;
+mod update_tier;
+
+use keypool_engine::{AdminError, Engine};
+use serde::Serialize;
+use serde::ser::Serializer;
+use serde_json::value::RawValue;
+
+use crate::problem::Problem;
+
+pub(crate) use add_consumer::add_consumer;
+pub(crate) use add_key::add_key;
+pub(crate) use add_scope::add_scope;
+pub(crate) use add_tier::add_tier;
+pub(crate) use delete_consumer::delete_consumer;
+pub(crate) use delete_key::delete_key;
+pub(crate) use draw_key::draw_key;
+pub(crate) use health::health;
+pub(crate) use list_consumers::list_consumers;
+pub(crate) use list_keys::list_keys;
+pub(crate) use list_tiers::list_tiers;
+pub(crate) use list_usage::list_usage;
+pub(crate) use remove_scope::remove_scope;
+pub(crate) use show_pool_health::show_pool_health;
+pub(crate) use update_tier::update_tier;
+
+/// `{"status": "…"}`.
+#[derive(Serialize)]
+struct Status {
+    status: &'static str,
+}
+
+/// A JSON object whose members keep their order.
+struct Ordered<T>(T);
+
+impl<K, V, T> Serialize for Ordered<T>
+where
+    K: Serialize,
+    V: Serialize,
+    T: Iterator<Item = (K, V)> + Clone,
+{
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.clone())
+    }
+}
+
+/// Metadata as it was given; what a taken-over row holds that is no JSON object counts as none, as it did before.
+fn metadata(text: &str) -> &RawValue {
+    let object = if text.starts_with('{') { serde_json::from_str(text).ok() } else { None };
+    object.unwrap_or_else(|| serde_json::from_str("{}").expect("an empty object is JSON"))
+}
+
+/// The problem that stands for a refused change; one that was found in memory is confirmed first.
+async fn refused(engine: &Engine, error: AdminError) -> Problem {
+    let from_memory = matches!(error, AdminError::Unknown { .. } | AdminError::NameTaken { .. });
+    if from_memory && let Err(unavailable) = engine.confirm_current().await {
+        return unavailable.into();
+    }
+    error.into()
+}

@@ -1,0 +1,115 @@
+//! `POST /admin/keys`: adds one key, or with an array up to 10,000, all or none.
+
+use keypool_engine::{KeyView, NewKey, Plain};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::answer::App;
+use crate::auth::Admin;
+use crate::endpoints::{metadata, refused};
+use crate::input::Input;
+use crate::members::{Body, Field, read_one_or_many};
+use crate::problem::Problem;
+use crate::reply::{Answer, Reply};
+
+const MEMBERS: &[&str] = &[
+    "name",
+    "key",
+    "tier",
+    "expires_at",
+    "usage_limit",
+    "usage_window_seconds",
+    "metadata",
+    "secrets",
+];
+
+#[derive(Serialize)]
+struct Added<'a> {
+    id: &'a str,
+    name: &'a str,
+    tier: &'a str,
+    /// As it was sent.
+    expires_at: Option<&'a str>,
+    usage_limit: Option<i64>,
+    usage_window_seconds: Option<i64>,
+    metadata: &'a RawValue,
+    secret_names: Vec<&'a str>,
+}
+
+/// A key to be added, and its expiry as it was sent.
+type Asked = (NewKey, Option<String>);
+
+/// Adds what the body holds: an object or an array.
+pub(crate) async fn add_key(app: &App, _: Admin, input: &Input<'_>) -> Answer {
+    let [] = input.query([])?;
+    match read_one_or_many(input.body.as_slice())? {
+        Body::One(field) => add_one(app, read(&field)?).await,
+        Body::Many(fields) => {
+            let asked: Vec<Asked> = fields.iter().map(read).collect::<Result<_, _>>()?;
+            add_many(app, asked).await
+        }
+    }
+}
+
+async fn add_one(app: &App, (key, expires_at): Asked) -> Answer {
+    match app.engine.add_key(key).await {
+        Ok(key) => Ok(Reply::created(&shape(&key, expires_at.as_deref()))),
+        Err(error) => Err(refused(&app.engine, error).await),
+    }
+}
+
+async fn add_many(app: &App, asked: Vec<Asked>) -> Answer {
+    if asked.is_empty() {
+        return Ok(Reply::created(&[(); 0]));
+    }
+    let (keys, expiries): (Vec<NewKey>, Vec<Option<String>>) = asked.into_iter().unzip();
+    match app.engine.add_keys(keys).await {
+        Ok(keys) => {
+            let added = keys.iter().zip(&expiries);
+            let added = added.map(|(key, expires_at)| shape(key, expires_at.as_deref()));
+            Ok(Reply::created(&added.collect::<Vec<_>>()))
+        }
+        Err(error) => Err(refused(&app.engine, error).await),
+    }
+}
+
+fn read(field: &Field<'_>) -> Result<Asked, Problem> {
+    let members = field.object(MEMBERS)?;
+    let number = |name| members.optional(name).map(|field| field.whole_number()).transpose();
+    let expires_at = match members.optional("expires_at") {
+        Some(field) => field.moment()?,
+        None => None,
+    };
+    let (expires_at, as_sent) = expires_at.unzip();
+    let key = NewKey {
+        name: members.required("name")?.text()?,
+        value: members.required("key")?.secret()?,
+        tier: members.required("tier")?.text()?,
+        expires_at,
+        usage_limit: number("usage_limit")?,
+        usage_window_seconds: number("usage_window_seconds")?,
+        metadata: members.optional("metadata").map(|field| field.object_text()).transpose()?,
+        secrets: match members.optional("secrets") {
+            Some(secrets) => read_secrets(&secrets)?,
+            None => Vec::new(),
+        },
+    };
+    Ok((key, as_sent))
+}
+
+fn read_secrets(field: &Field<'_>) -> Result<Vec<(String, Plain)>, Problem> {
+    field.any_object()?.fields().map(|secret| Ok((secret.name.clone(), secret.secret()?))).collect()
+}
+
+fn shape<'a>(key: &'a KeyView, expires_at: Option<&'a str>) -> Added<'a> {
+    Added {
+        id: &key.id,
+        name: &key.name,
+        tier: &key.tier,
+        expires_at,
+        usage_limit: key.usage_limit,
+        usage_window_seconds: key.usage_window_seconds,
+        metadata: metadata(&key.metadata),
+        secret_names: key.secret_names.iter().map(|name| &**name).collect(),
+    }
+}

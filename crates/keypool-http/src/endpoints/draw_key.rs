@@ -1,0 +1,56 @@
+//! `GET /key`: draws a key for a feature.
+
+use http::StatusCode;
+use keypool_engine::{DrawError, Served, is_feature_name};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::answer::App;
+use crate::auth::Authenticated;
+use crate::endpoints::{Ordered, metadata};
+use crate::input::Input;
+use crate::problem::Problem;
+use crate::reply::{Answer, Reply};
+
+#[derive(Serialize)]
+struct Grant<'a, S: Serialize> {
+    key_id: &'a str,
+    value: &'a str,
+    metadata: &'a RawValue,
+    secrets: S,
+    draw_id: String,
+}
+
+/// Draws for the caller; whatever the answer says is on record before it leaves.
+pub(crate) async fn draw_key(app: &App, caller: Authenticated, input: &Input<'_>) -> Answer {
+    let [feature] = input.query_among_others(["feature"])?;
+    let feature = feature.ok_or_else(|| Problem::field("feature", "is required"))?;
+    if !is_feature_name(&feature) && !app.engine.knows_feature(&feature) {
+        return Err(Problem::field(
+            "feature",
+            "must be 1 to 128 characters of A-Z a-z 0-9 _ . : / -",
+        ));
+    }
+    match app.engine.draw(caller.caller(), &feature).await {
+        Ok(served) => Ok(granted(&served)),
+        Err(DrawError::Refused(refusal)) => {
+            app.engine.confirm_current().await?;
+            Err(refusal.into())
+        }
+        Err(DrawError::Unavailable(unavailable)) => Err(unavailable.into()),
+    }
+}
+
+fn granted(served: &Served) -> Reply {
+    let secrets = served.secrets.iter().map(|secret| (&*secret.name, secret.value.expose()));
+    let grant = Grant {
+        key_id: &served.key_id,
+        value: served.value.expose(),
+        metadata: metadata(&served.metadata),
+        secrets: Ordered(secrets.clone()),
+        draw_id: served.draw_id.to_string(),
+    };
+    let bound: usize = secrets.map(|(name, value)| name.len() + value.len() + 8).sum();
+    let size = 256 + grant.value.len() + served.metadata.len() + bound;
+    Reply::json(StatusCode::OK, &grant, size)
+}

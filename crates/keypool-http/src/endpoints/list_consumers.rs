@@ -1,0 +1,38 @@
+//! `GET /admin/consumers`: lists the consumers, never their tokens.
+
+use keypool_engine::ConsumerView;
+use serde::Serialize;
+
+use crate::answer::App;
+use crate::auth::Admin;
+use crate::input::Input;
+use crate::reply::{Answer, Reply};
+use crate::times::ToTheMillisecond;
+
+#[derive(Serialize)]
+struct Consumer<'a> {
+    id: &'a str,
+    name: &'a str,
+    description: &'a str,
+    is_active: bool,
+    scopes: Vec<&'a str>,
+    created_at: ToTheMillisecond,
+}
+
+/// Lists the consumers, in order of creation.
+pub(crate) async fn list_consumers(app: &App, _: Admin, input: &Input<'_>) -> Answer {
+    let [] = input.query([])?;
+    let consumers = app.engine.consumers();
+    Ok(Reply::ok(&consumers.iter().map(shape).collect::<Vec<_>>()))
+}
+
+fn shape(consumer: &ConsumerView) -> Consumer<'_> {
+    Consumer {
+        id: &consumer.id,
+        name: &consumer.name,
+        description: &consumer.description,
+        is_active: consumer.is_active,
+        scopes: consumer.scopes.iter().map(|tier| &**tier).collect(),
+        created_at: ToTheMillisecond(consumer.created_at),
+    }
+}

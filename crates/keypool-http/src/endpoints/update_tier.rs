@@ -1,0 +1,30 @@
+//! `PATCH /admin/tiers`: changes the tier of that name; holds for the keys in it at once.
+
+use keypool_engine::TierPatch;
+
+use crate::answer::App;
+use crate::auth::Admin;
+use crate::endpoints::add_tier::read_features;
+use crate::endpoints::{list_tiers, refused};
+use crate::input::Input;
+use crate::members::read_object;
+use crate::problem::Problem;
+use crate::reply::{Answer, Reply};
+
+/// Replaces what is given; features are replaced as a whole.
+pub(crate) async fn update_tier(app: &App, _: Admin, input: &Input<'_>) -> Answer {
+    let [] = input.query([])?;
+    let (name, patch) = read(input.body.as_slice())?;
+    match app.engine.update_tier(&name, patch).await {
+        Ok(tier) => Ok(Reply::ok(&list_tiers::shape(&tier))),
+        Err(error) => Err(refused(&app.engine, error).await),
+    }
+}
+
+fn read(body: &[u8]) -> Result<(String, TierPatch), Problem> {
+    let members = read_object(body, &["name", "description", "features"])?;
+    let name = members.required("name")?.text()?;
+    let description = members.optional("description").map(|field| field.text()).transpose()?;
+    let features = members.optional("features").map(|field| read_features(&field)).transpose()?;
+    Ok((name, TierPatch { description, features }))
+}

@@ -1,0 +1,35 @@
+//! Speaks HTTP for the pool: routes, who may call, JSON shapes, status codes, connections and their deadlines.
+//!
+//! It knows nothing of storage, sealing or rotation: whatever it is asked it hands to [`keypool_engine::Engine`].
+//!
+//! The way of a request, in a straight line: [`serve`] accepts it (or [`answer`] takes it in process), it gets a
+//! request id and a span, the one table in `routes` finds its endpoint, `auth` turns its token into the proof that the
+//! endpoint demands in its signature, `body` reads what was sent, the endpoint answers with a `Reply` or a `Problem`,
+//! and one line goes to the log.
+//!
+//! A request is judged in this order: path (404), method (405), token (401), right (403), input (400), state.
+
+mod answer;
+mod auth;
+mod body;
+mod endpoints;
+mod input;
+mod members;
+mod own_answer;
+mod percent;
+mod problem;
+mod query;
+mod reply;
+mod request_id;
+mod request_log;
+mod routes;
+mod secret_buffer;
+mod server;
+mod settings;
+mod socket;
+mod times;
+
+pub use answer::{App, answer};
+pub use routes::{RouteInfo, routes};
+pub use server::{Drained, serve};
+pub use settings::HttpSettings;

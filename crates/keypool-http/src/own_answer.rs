@@ -1,0 +1,91 @@
+//! Answers that hyper gives by itself when it can't read the head of a request: they have no body and none of our
+//! headers. This page recognises them on their way out and puts ours in their place.
+
+use http::StatusCode;
+
+use crate::problem::{Code, Problem};
+use crate::reply::Reply;
+use crate::request_id::{X_REQUEST_ID, fresh};
+use crate::request_log;
+
+/// What to write instead of `written`, if that is hyper's own answer: a head without our request id and no body.
+///
+/// Nothing of ours is taken for one: no body of ours holds a bare line break where a head has one.
+pub(crate) fn instead_of(written: &[u8], log_requests: bool) -> Option<Vec<u8>> {
+    let head = std::str::from_utf8(written).ok()?.strip_suffix("\r\n\r\n")?;
+    let rest = head.strip_prefix("HTTP/1.1 ").or_else(|| head.strip_prefix("HTTP/1.0 "))?;
+    let is_ours = head.contains(X_REQUEST_ID.as_str());
+    if is_ours || head.contains("\r\n\r\n") || !head.contains("content-length: 0") {
+        return None;
+    }
+    let problem = match rest.get(..3)? {
+        "400" => Problem::malformed("the request is not proper HTTP"),
+        "414" => Problem::new(Code::UriTooLong, "the request's URI is too long"),
+        "431" => Problem::new(Code::HeadersTooLarge, "the request's headers are too large"),
+        _ => return None,
+    };
+    Some(head_and_body(&problem, log_requests))
+}
+
+fn head_and_body(problem: &Problem, log_requests: bool) -> Vec<u8> {
+    let Reply { status, headers, body } = Reply::from(problem);
+    let id = fresh();
+    if log_requests {
+        request_log::write_unreadable(status, problem.code, &id);
+    }
+    let reason = StatusCode::canonical_reason(&status).unwrap_or_default();
+    let mut answer = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
+    let mut add = |name: &str, value: &[u8]| {
+        answer.extend_from_slice(name.as_bytes());
+        answer.extend_from_slice(b": ");
+        answer.extend_from_slice(value);
+        answer.extend_from_slice(b"\r\n");
+    };
+    for (name, value) in &headers {
+        add(name.as_str(), value.as_bytes());
+    }
+    add("cache-control", b"no-store");
+    add(X_REQUEST_ID.as_str(), id.as_bytes());
+    add("connection", b"close");
+    add("content-length", body.len().to_string().as_bytes());
+    answer.extend_from_slice(b"\r\n");
+    answer.extend_from_slice(&body);
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYPERS: &str = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\
+                          date: Mon, 23 Nov 2026 16:11:19 GMT\r\n\r\n";
+
+    #[test]
+    fn replaces_hypers_own_answers() {
+        for (status, code) in
+            [("400", "malformed_request"), ("414", "uri_too_long"), ("431", "headers_too_large")]
+        {
+            let hypers = HYPERS.replace("400", status);
+            let ours = String::from_utf8(instead_of(hypers.as_bytes(), false).unwrap()).unwrap();
+            assert!(ours.starts_with(&format!("HTTP/1.1 {status} ")), "{ours}");
+            assert!(ours.contains("\r\nx-request-id: "), "{ours}");
+            assert!(ours.contains("\r\ncache-control: no-store\r\n"), "{ours}");
+            assert!(ours.contains(&format!("\"code\":\"{code}\"")), "{ours}");
+        }
+    }
+
+    #[test]
+    fn leaves_everything_else_alone() {
+        let others = [
+            "",
+            "HTTP/1.1 100 Continue\r\n\r\n",
+            "HTTP/1.1 400 Bad Request\r\nx-request-id: a\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\n{}",
+            "HTTP/1.1 400",
+        ];
+        for other in others {
+            assert_eq!(instead_of(other.as_bytes(), false), None, "{other}");
+        }
+    }
+}

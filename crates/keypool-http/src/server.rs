@@ -1,0 +1,163 @@
+//! The server: accepts connections, serves requests on them, and drains when it is told to stop.
+
+use std::convert::Infallible;
+use std::io::{self, ErrorKind};
+use std::pin::pin;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use keypool_engine::Engine;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinError, JoinSet};
+
+use crate::answer::{App, answer};
+use crate::settings::HttpSettings;
+use crate::socket::{Progress, Socket};
+
+/// The most that is kept of a connection's input before it is understood: the head of a request.
+const MOST_BUFFERED: usize = 128 * 1024;
+
+/// The pause after a failure to accept that is likely to last, such as too many open files.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How the last requests ended when the server stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drained {
+    /// All were answered.
+    All,
+    /// This many connections were cut because the time to finish was over.
+    Cut(usize),
+}
+
+/// Serves the engine on a listener until `shutdown` comes to pass; then stops accepting and lets requests in flight
+/// finish, for as long as the settings allow.
+///
+/// The engine stays open: what comes after the last answer is the caller's to decide.
+pub async fn serve(
+    engine: Engine,
+    listener: TcpListener,
+    settings: HttpSettings,
+    shutdown: impl Future<Output = ()>,
+) -> Drained {
+    let app = App::new(engine, &settings);
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            Some(ended) = connections.join_next() => report(ended),
+            stream = accept(&listener) => {
+                let app = app.clone();
+                connections.spawn(converse(app, stream, settings, graceful.watcher()));
+            }
+        }
+    }
+    drop(listener);
+    drain(connections, graceful, settings.shutdown_timeout).await
+}
+
+async fn drain(
+    mut connections: JoinSet<()>,
+    graceful: GracefulShutdown,
+    limit: Option<Duration>,
+) -> Drained {
+    let finish = async {
+        graceful.shutdown().await;
+        while let Some(ended) = connections.join_next().await {
+            report(ended);
+        }
+    };
+    let is_done = match limit {
+        Some(limit) => tokio::time::timeout(limit, finish).await.is_ok(),
+        None => {
+            finish.await;
+            true
+        }
+    };
+    if is_done {
+        return Drained::All;
+    }
+    while connections.try_join_next().is_some() {}
+    let cut = connections.len();
+    connections.shutdown().await;
+    if cut == 0 { Drained::All } else { Drained::Cut(cut) }
+}
+
+/// The next connection. A failure to accept is no reason to end.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) if concerns_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(
+                    target: "keypool_http",
+                    error = &error as &dyn std::error::Error,
+                    "no connection can be accepted; trying again shortly"
+                );
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::Interrupted
+    )
+}
+
+/// Serves all requests of one connection.
+async fn converse(app: App, stream: TcpStream, settings: HttpSettings, watcher: Watcher) {
+    if let Err(error) = stream.set_nodelay(true) {
+        // The peer is gone; the first read will say so.
+        tracing::debug!(
+            target: "keypool_http",
+            error = &error as &dyn std::error::Error,
+            "TCP_NODELAY was refused"
+        );
+    }
+    let progress = Progress::default();
+    let socket = Socket::new(stream, settings, progress.clone());
+    let service = service_fn(move |request| {
+        let app = app.clone();
+        let answering = progress.begin();
+        async move {
+            let response = answer(&app, request).await;
+            drop(answering);
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // The socket's own deadlines tell a slow head from an idle connection.
+        .header_read_timeout(None)
+        // Who closes its half after sending still wants the answer, and a draw under way is finished.
+        .half_close(true)
+        .max_buf_size(MOST_BUFFERED)
+        .serve_connection(TokioIo::new(socket), service);
+    if let Err(error) = watcher.watch(connection).await {
+        // hyper's texts name what failed, never what was sent.
+        tracing::debug!(
+            target: "keypool_http",
+            error = &error as &dyn std::error::Error,
+            "a connection ended early"
+        );
+    }
+}
+
+/// Requests never panic outward, so a task that did is a bug.
+fn report(ended: Result<(), JoinError>) {
+    if ended.is_err_and(|error| error.is_panic()) {
+        tracing::error!(target: "keypool_http", "a connection ended in a panic");
+    }
+}
