@@ -6,8 +6,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use keypool_engine::{
-    Caller, Clock, DrawError, Engine, EngineSettings, FeatureLimit, NewKey, NewTier, Plain, Refusal, Sealer,
-    StoreSettings, Synchronous,
+    Caller, Clock, DrawError, Engine, EngineSettings, FeatureLimit, NewKey, NewTier, Plain,
+    Refusal, Sealer, StoreSettings, Synchronous,
 };
 
 #[tokio::main(flavor = "current_thread")]

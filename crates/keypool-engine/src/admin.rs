@@ -134,11 +134,17 @@ impl Engine {
                 }
                 None => (None, Vec::new()),
             };
-            Ok(ChangeKind::UpdateTier { no, description: patch.description.clone(), features, new_features })
+            Ok(ChangeKind::UpdateTier {
+                no,
+                description: patch.description.clone(),
+                features,
+                new_features,
+            })
         };
         let name = name.to_owned();
         self.change(plan, move |live| {
-            let tier = live.roster.tier_named(&name).and_then(|number| live.roster.tiers.get(&number));
+            let tier =
+                live.roster.tier_named(&name).and_then(|number| live.roster.tiers.get(&number));
             live.tier_view(tier.expect("a tier that was just changed exists"))
         })
         .await
@@ -165,14 +171,17 @@ impl Engine {
         }
         let now = self.now();
         for (index, key) in keys.iter().enumerate() {
-            rules::check_key(key, now)
-                .map_err(|invalid| Invalid { field: format!("[{index}].{}", invalid.field), ..invalid })?;
+            rules::check_key(key, now).map_err(|invalid| Invalid {
+                field: format!("[{index}].{}", invalid.field),
+                ..invalid
+            })?;
         }
         self.insert_keys(keys).await
     }
 
     async fn insert_keys(&self, keys: Vec<NewKey>) -> Result<Vec<KeyView>, AdminError> {
-        let sealed = keys.into_iter().map(|key| self.seal_key(key)).collect::<Result<Vec<_>, _>>()?;
+        let sealed =
+            keys.into_iter().map(|key| self.seal_key(key)).collect::<Result<Vec<_>, _>>()?;
         let ids: Vec<String> = sealed.iter().map(|(_, key)| key.id.clone()).collect();
         let plan = move |live: &Live| {
             let mut tiers: HashMap<&str, TierNo> = HashMap::new();
@@ -201,7 +210,7 @@ impl Engine {
     /// The key as it will be stored, still without its number and its tier's, with the name of that tier.
     fn seal_key(&self, key: NewKey) -> Result<(String, keypool_store::NewKey), AdminError> {
         let id = new_id();
-        let seal = |place, value: &Plain| {
+        let seal = |place: Place<'_>, value: &Plain| {
             let sealed = self.shared.sealer.seal(place, value.expose());
             sealed.map(|text| text.as_str().to_owned()).map_err(|error| {
                 tracing::error!(%error, "a value could not be sealed");
@@ -258,7 +267,10 @@ impl Engine {
             let id = id.clone();
             move |live: &Live| {
                 if live.roster.consumer_named(&consumer.name).is_some() {
-                    return Err(AdminError::NameTaken { what: "consumer", name: consumer.name.clone() });
+                    return Err(AdminError::NameTaken {
+                        what: "consumer",
+                        name: consumer.name.clone(),
+                    });
                 }
                 let scopes = consumer.scopes.iter().map(|tier| find_tier(live, tier));
                 Ok(ChangeKind::AddConsumer(keypool_store::NewConsumer {

@@ -128,7 +128,10 @@ fn settle(shared: &Shared, grants: Vec<Gathered>) {
     {
         let mut live = shared.live();
         for gathered in grants {
-            answers.push((gathered.asked.reply, Recorded { id: gathered.grant.id(), key: gathered.key }));
+            answers.push((
+                gathered.asked.reply,
+                Recorded { id: gathered.grant.id(), key: gathered.key },
+            ));
             live.core.commit(gathered.grant);
         }
     }
@@ -140,7 +143,10 @@ fn settle(shared: &Shared, grants: Vec<Gathered>) {
 
 /// The database knows better: its state is taken over and the draws are decided anew.
 async fn take_over(shared: &Shared, grants: Vec<Gathered>) {
-    tracing::warn!(draws = grants.len(), "the database has another state of the pool; it is taken over");
+    tracing::warn!(
+        draws = grants.len(),
+        "the database has another state of the pool; it is taken over"
+    );
     match shared.load().await {
         Ok(pool) => shared.live().take_over(pool, grants),
         Err(error) => {

@@ -106,7 +106,8 @@ impl Engine {
         }
         let digest = TokenDigest::of(token);
         // Every admin token is compared, whichever fits.
-        let is_admin = self.admin_tokens.iter().fold(false, |fits, admin| fits | admin.matches(&digest));
+        let is_admin =
+            self.admin_tokens.iter().fold(false, |fits, admin| fits | admin.matches(&digest));
         if is_admin {
             return Some(Caller::Admin);
         }
@@ -150,7 +151,8 @@ impl Engine {
     pub async fn draw(&self, caller: Caller, feature: &str) -> Result<Served, DrawError> {
         match self.try_draw(caller, feature) {
             Ok(recorded) => {
-                let recorded = recorded.await.unwrap_or(Err(DrawError::Unavailable(Unavailable::Closing)));
+                let recorded =
+                    recorded.await.unwrap_or(Err(DrawError::Unavailable(Unavailable::Closing)));
                 recorded.map(|recorded| self.reveal(&recorded))
             }
             Err(error) => {
@@ -180,7 +182,8 @@ impl Engine {
 
     fn reveal(&self, recorded: &Recorded) -> Served {
         let opened = recorded.key.open(&self.shared.sealer);
-        let (value, secrets) = opened.expect("what opened when it was loaded or sealed opens again");
+        let (value, secrets) =
+            opened.expect("what opened when it was loaded or sealed opens again");
         Served {
             key_id: Arc::clone(&recorded.key.id),
             value,

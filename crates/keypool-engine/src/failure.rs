@@ -16,7 +16,9 @@ pub enum OpenError {
     #[error("the database can be read but not written")]
     Replica(#[source] WriteError),
     /// Values are sealed and no encryption key is given.
-    #[error("{count} of the stored values are sealed, and no ENCRYPTION_KEY is given (first: key {name:?}, {id})")]
+    #[error(
+        "{count} of the stored values are sealed, and no ENCRYPTION_KEY is given (first: key {name:?}, {id})"
+    )]
     KeyMissing {
         /// How many values are sealed.
         count: usize,
@@ -26,7 +28,9 @@ pub enum OpenError {
         id: String,
     },
     /// Values are sealed under another encryption key.
-    #[error("the stored values are sealed under another ENCRYPTION_KEY than the one given (first: key {name:?}, {id})")]
+    #[error(
+        "the stored values are sealed under another ENCRYPTION_KEY than the one given (first: key {name:?}, {id})"
+    )]
     OtherKey {
         /// Name of the first key whose value does not open.
         name: String,
@@ -52,7 +56,9 @@ pub enum Unavailable {
     #[error("the store is unavailable; nothing was used up or changed")]
     Store,
     /// The store failed and it is not known whether the commit arrived; nothing was revealed.
-    #[error("it is not known whether the commit arrived; it may have been charged, nothing was revealed")]
+    #[error(
+        "it is not known whether the commit arrived; it may have been charged, nothing was revealed"
+    )]
     InDoubt,
     /// Too many requests wait to be recorded; nothing was used up.
     #[error("too many requests wait to be recorded; nothing was used up or changed")]

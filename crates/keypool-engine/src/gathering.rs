@@ -64,8 +64,7 @@ impl Gathering {
         let budget = self.budgets.entry(key);
         let other_rate_window =
             matches!(&rate, Entry::Occupied(charge) if charge.get().since != grant.rate_since());
-        let other_budget_window =
-            matches!(&budget, Entry::Occupied(charge) if charge.get().since != grant.budget_since());
+        let other_budget_window = matches!(&budget, Entry::Occupied(charge) if charge.get().since != grant.budget_since());
         if other_rate_window || other_budget_window {
             return Err(gathered);
         }

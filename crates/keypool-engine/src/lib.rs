@@ -32,6 +32,6 @@ pub use keypool_crypto::{EncryptionKey, Plain, Sealer, Token, TokenDigest};
 pub use keypool_store::{StoreSettings, Synchronous};
 pub use rules::is_feature_name;
 pub use views::{
-    AddedConsumer, ConsumerView, FeatureUsage, FeatureView, Health, KeyView, ScopeView, TierView, UsageQuery,
-    UsageView,
+    AddedConsumer, ConsumerView, FeatureUsage, FeatureView, Health, KeyView, ScopeView, TierView,
+    UsageQuery, UsageView,
 };

@@ -105,7 +105,8 @@ impl Live {
                 return Err((asked, DrawError::Refused(refusal)));
             }
         };
-        let key = self.roster.keys.get(&grant.key()).expect("core grants only keys that the roster has");
+        let key =
+            self.roster.keys.get(&grant.key()).expect("core grants only keys that the roster has");
         let key = Arc::clone(&key.sealed);
         self.gather(Gathered { asked, grant, key });
         Ok(())
@@ -257,7 +258,8 @@ impl Live {
             }
             ChangeKind::DeleteConsumer(number) => self.roster.remove_consumer(number),
             ChangeKind::AddScope { consumer, tier } => {
-                let scopes = self.roster.consumers.get_mut(&consumer).map(|entry| &mut entry.scopes);
+                let scopes =
+                    self.roster.consumers.get_mut(&consumer).map(|entry| &mut entry.scopes);
                 let scopes = scopes.expect("a consumer that was given a scope exists");
                 if let Err(place) = scopes.binary_search(&tier) {
                     scopes.insert(place, tier);
@@ -265,7 +267,10 @@ impl Live {
             }
             ChangeKind::RemoveScope { consumer, tier } => {
                 let consumer = self.roster.consumers.get_mut(&consumer);
-                consumer.expect("a consumer whose scope was removed exists").scopes.retain(|no| *no != tier);
+                consumer
+                    .expect("a consumer whose scope was removed exists")
+                    .scopes
+                    .retain(|no| *no != tier);
             }
         }
     }

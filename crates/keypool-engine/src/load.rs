@@ -64,7 +64,7 @@ fn other_key(value: &StoredValue) -> OpenError {
 /// Builds the pool. Keys with a value that does not open are parked as damaged, with a line in the log.
 pub(crate) fn load(snapshot: Snapshot, replica: ReplicaNo, sealer: &Sealer) -> LoadedPool {
     let mut core = Pool::new(replica);
-    let mut roster = Roster { last: snapshot.last, ..Roster::default() };
+    let mut roster = Roster::new(snapshot.last);
     for (number, name) in &snapshot.features {
         roster.put_feature(*number, name);
     }

@@ -5,7 +5,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use keypool_core::{Budget, ConsumerNo, FeatureNo, KeyNo, KeyTerms, Period, RateLimit, TierNo, Timestamp};
+use keypool_core::{
+    Budget, ConsumerNo, FeatureNo, KeyNo, KeyTerms, Period, RateLimit, TierNo, Timestamp,
+};
 use keypool_crypto::{Plain, SealedText, Sealer, TokenDigest};
 use keypool_store::{LastNumbers, TierFeature};
 
@@ -66,6 +68,11 @@ pub(crate) struct ConsumerEntry {
 }
 
 impl Roster {
+    /// An empty roster that goes on from the highest numbers ever given out.
+    pub(crate) fn new(last: LastNumbers) -> Self {
+        Self { last, ..Self::default() }
+    }
+
     pub(crate) fn feature(&self, name: &str) -> Option<FeatureNo> {
         self.features_by_name.get(name).copied()
     }

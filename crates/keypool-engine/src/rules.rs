@@ -28,8 +28,11 @@ pub fn is_feature_name(text: &str) -> bool {
 }
 
 pub(crate) fn check_name(field: &str, name: &str) -> Result<(), Invalid> {
-    let fits = (1..=NAME_CHARS).contains(&name.chars().count()) && !name.chars().any(char::is_control);
-    require(fits, field, || format!("takes 1 to {NAME_CHARS} characters, none of them a control character"))
+    let fits =
+        (1..=NAME_CHARS).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    require(fits, field, || {
+        format!("takes 1 to {NAME_CHARS} characters, none of them a control character")
+    })
 }
 
 /// `is_known` tells the features that the pool has: a name taken over from the original may be outside today's rules.
@@ -48,7 +51,11 @@ pub(crate) fn check_features(
         })?;
         require(seen.insert(name), "features", || format!("names {name} twice"))?;
         check_range(&format!("features.{name}.rate_limit"), limit.rate_limit, RATE_LIMIT)?;
-        check_range(&format!("features.{name}.window_seconds"), limit.window_seconds, WINDOW_SECONDS)?;
+        check_range(
+            &format!("features.{name}.window_seconds"),
+            limit.window_seconds,
+            WINDOW_SECONDS,
+        )?;
     }
     Ok(())
 }
@@ -81,7 +88,9 @@ pub(crate) fn check_consumer(consumer: &NewConsumer) -> Result<(), Invalid> {
 }
 
 fn check_secrets(key: &NewKey) -> Result<(), Invalid> {
-    require(key.secrets.len() <= SECRETS, "secrets", || format!("takes at most {SECRETS} secrets"))?;
+    require(key.secrets.len() <= SECRETS, "secrets", || {
+        format!("takes at most {SECRETS} secrets")
+    })?;
     let mut seen = HashSet::new();
     let mut bytes = key.value.expose().len();
     for (name, value) in &key.secrets {
@@ -96,18 +105,23 @@ fn check_secrets(key: &NewKey) -> Result<(), Invalid> {
 }
 
 fn check_metadata(metadata: &str) -> Result<(), Invalid> {
-    let is_object = metadata.starts_with('{') && serde_json::from_str::<&RawValue>(metadata).is_ok();
+    let is_object =
+        metadata.starts_with('{') && serde_json::from_str::<&RawValue>(metadata).is_ok();
     require(is_object && metadata.len() <= METADATA_BYTES, "metadata", || {
         format!("takes a JSON object of at most {} KiB", METADATA_BYTES / 1_024)
     })
 }
 
 fn check_value(field: &str, value: &str) -> Result<(), Invalid> {
-    require((1..=VALUE_BYTES).contains(&value.len()), field, || format!("takes 1 to {VALUE_BYTES} bytes"))
+    require((1..=VALUE_BYTES).contains(&value.len()), field, || {
+        format!("takes 1 to {VALUE_BYTES} bytes")
+    })
 }
 
 fn check_range(field: &str, number: i64, most: i64) -> Result<(), Invalid> {
-    require((1..=most).contains(&number), field, || format!("takes a whole number from 1 to {most}"))
+    require((1..=most).contains(&number), field, || {
+        format!("takes a whole number from 1 to {most}")
+    })
 }
 
 fn require(holds: bool, field: &str, problem: impl FnOnce() -> String) -> Result<(), Invalid> {
@@ -164,11 +178,17 @@ mod tests {
         assert_eq!(field_at_fault(|k| k.value = Plain::from(String::new())), at("key"));
         assert_eq!(field_at_fault(|k| k.value = Plain::from("x".repeat(16_385))), at("key"));
         assert_eq!(field_at_fault(|k| k.value = Plain::from("x".repeat(16_384))), None);
-        assert_eq!(field_at_fault(|k| k.expires_at = Some(Timestamp::from_millis(1_000))), at("expires_at"));
+        assert_eq!(
+            field_at_fault(|k| k.expires_at = Some(Timestamp::from_millis(1_000))),
+            at("expires_at")
+        );
         assert_eq!(field_at_fault(|k| k.expires_at = Some(Timestamp::from_millis(1_001))), None);
         assert_eq!(field_at_fault(|k| k.usage_limit = Some(0)), at("usage_limit"));
         assert_eq!(field_at_fault(|k| k.usage_limit = Some(USAGE_LIMIT + 1)), at("usage_limit"));
-        assert_eq!(field_at_fault(|k| k.usage_window_seconds = Some(5)), at("usage_window_seconds"));
+        assert_eq!(
+            field_at_fault(|k| k.usage_window_seconds = Some(5)),
+            at("usage_window_seconds")
+        );
         let windowed = |seconds| {
             field_at_fault(|k| {
                 k.usage_limit = Some(1);
@@ -187,7 +207,10 @@ mod tests {
         let secret = |name: &str, bytes: usize| (name.to_owned(), Plain::from("x".repeat(bytes)));
         let with = |secrets: Vec<(String, Plain)>| field_at_fault(|k| k.secrets = secrets);
         assert_eq!(with((0..64).map(|n| secret(&n.to_string(), 1)).collect()), None);
-        assert_eq!(with((0..65).map(|n| secret(&n.to_string(), 1)).collect()), Some("secrets".to_owned()));
+        assert_eq!(
+            with((0..65).map(|n| secret(&n.to_string(), 1)).collect()),
+            Some("secrets".to_owned())
+        );
         assert_eq!(with(vec![secret("a", 0)]), Some("secrets.a".to_owned()));
         assert_eq!(with(vec![secret("a", 1), secret("a", 1)]), Some("secrets".to_owned()));
         assert_eq!(
@@ -200,14 +223,19 @@ mod tests {
     fn bounds_features_and_their_limits() {
         let limit = |rate_limit, window_seconds| FeatureLimit { rate_limit, window_seconds };
         let check = |name: &str, limit| {
-            check_features(&[(name.to_owned(), limit)], |known| known == "odd one").err().map(|i| i.field)
+            check_features(&[(name.to_owned(), limit)], |known| known == "odd one")
+                .err()
+                .map(|i| i.field)
         };
         assert_eq!(check("f", limit(1, 1)), None);
         assert_eq!(check("odd one", limit(1, 1)), None);
         assert_eq!(check("other odd one", limit(1, 1)), Some("features".to_owned()));
         assert_eq!(check("f", limit(0, 1)), Some("features.f.rate_limit".to_owned()));
         assert_eq!(check("f", limit(RATE_LIMIT + 1, 1)), Some("features.f.rate_limit".to_owned()));
-        assert_eq!(check("f", limit(1, WINDOW_SECONDS + 1)), Some("features.f.window_seconds".to_owned()));
+        assert_eq!(
+            check("f", limit(1, WINDOW_SECONDS + 1)),
+            Some("features.f.window_seconds".to_owned())
+        );
         assert!(check_features(&[], |_| false).is_err());
     }
 }

@@ -164,7 +164,12 @@ pub struct Health {
 
 impl Live {
     pub(crate) fn tier_views(&self) -> Vec<TierView> {
-        self.roster.tiers.values().filter(|tier| !tier.name.is_empty()).map(|tier| self.tier_view(tier)).collect()
+        self.roster
+            .tiers
+            .values()
+            .filter(|tier| !tier.name.is_empty())
+            .map(|tier| self.tier_view(tier))
+            .collect()
     }
 
     pub(crate) fn tier_view(&self, tier: &TierEntry) -> TierView {
@@ -184,7 +189,11 @@ impl Live {
     }
 
     /// A page of at most `most` keys, and the last one's number unless it is the last page.
-    pub(crate) fn key_views(&mut self, after: Bound<KeyNo>, most: usize) -> (Vec<KeyView>, Option<KeyNo>) {
+    pub(crate) fn key_views(
+        &mut self,
+        after: Bound<KeyNo>,
+        most: usize,
+    ) -> (Vec<KeyView>, Option<KeyNo>) {
         let now = self.now();
         let keys = self.roster.keys.range((after, Bound::Unbounded)).take(most);
         let last = keys.clone().nth(most - 1).map(|(number, _)| *number);

@@ -38,7 +38,8 @@ async fn names_of_tiers_and_consumers_are_taken_once() {
     let tier = NewTier { name: "t".to_owned(), description: String::new(), features };
     assert!(matches!(engine.add_tier(tier).await, Err(AdminError::NameTaken { what: "tier", .. })));
     let (id, _) = add_consumer(&engine, "c", &[]).await;
-    let consumer = NewConsumer { name: "c".to_owned(), description: String::new(), scopes: Vec::new() };
+    let consumer =
+        NewConsumer { name: "c".to_owned(), description: String::new(), scopes: Vec::new() };
     let taken = engine.add_consumer(consumer.clone()).await;
     assert!(matches!(taken, Err(AdminError::NameTaken { what: "consumer", .. })));
     engine.delete_consumer(&id).await.unwrap();
@@ -77,12 +78,21 @@ async fn a_removed_consumer_is_nobody_and_a_revoked_scope_is_out() {
     engine.draw(consumer, "f").await.unwrap();
     let tier = engine.tiers()[0].id.clone();
     engine.remove_scope(&id, &tier).await.unwrap();
-    assert!(matches!(engine.remove_scope(&id, &tier).await, Err(AdminError::Unknown { what: "scope", .. })));
+    assert!(matches!(
+        engine.remove_scope(&id, &tier).await,
+        Err(AdminError::Unknown { what: "scope", .. })
+    ));
     assert_eq!(refusal(engine.draw(consumer, "f").await), Refusal::OutOfScope);
     engine.delete_consumer(&id).await.unwrap();
     assert_eq!(refusal(engine.draw(consumer, "f").await), Refusal::UnknownCaller);
-    let events = engine.usage(keypool_engine::UsageQuery { limit: 5, key: None, before: None }).await.unwrap();
-    assert_eq!((events[0].consumer_id.as_str(), events[0].consumer_name.as_str()), (id.as_str(), "c"));
+    let events = engine
+        .usage(keypool_engine::UsageQuery { limit: 5, key: None, before: None })
+        .await
+        .unwrap();
+    assert_eq!(
+        (events[0].consumer_id.as_str(), events[0].consumer_name.as_str()),
+        (id.as_str(), "c")
+    );
     engine.close().await;
 }
 

@@ -40,7 +40,8 @@ async fn a_deleted_key_is_not_granted_after_the_answer() {
     let is_deleted = Arc::new(AtomicBool::new(false));
     let mut clients = JoinSet::new();
     for _ in 0..8 {
-        let (engine, is_deleted, deleted) = (engine.clone(), Arc::clone(&is_deleted), deleted.clone());
+        let (engine, is_deleted, deleted) =
+            (engine.clone(), Arc::clone(&is_deleted), deleted.clone());
         clients.spawn(async move {
             let mut after = 0;
             while after < 50 {

@@ -69,7 +69,10 @@ async fn says_to_the_millisecond_when_a_rate_limit_heals() {
     assert_eq!(spent, Refusal::Spent { limit: Limit::Rate, retry_after });
     home.clock.advance(retry_after - Duration::from_millis(1));
     let retry_after = Duration::from_millis(1);
-    assert_eq!(refusal(draw(&engine, "f").await), Refusal::Spent { limit: Limit::Rate, retry_after });
+    assert_eq!(
+        refusal(draw(&engine, "f").await),
+        Refusal::Spent { limit: Limit::Rate, retry_after }
+    );
     home.clock.advance(retry_after);
     value(&engine, "f").await;
     engine.close().await;
@@ -81,11 +84,15 @@ async fn a_budget_for_life_does_not_heal_and_a_windowed_one_does() {
     let engine = with_keys(&home, 1, Some(1)).await;
     value(&engine, "f").await;
     assert_eq!(refusal(draw(&engine, "f").await), Refusal::NoUsableKey);
-    let windowed = NewKey { usage_limit: Some(1), usage_window_seconds: Some(100), ..key("w", "t") };
+    let windowed =
+        NewKey { usage_limit: Some(1), usage_window_seconds: Some(100), ..key("w", "t") };
     engine.add_key(windowed).await.unwrap();
     assert_eq!(value(&engine, "f").await, "value-of-w");
     let retry_after = Duration::from_secs(100);
-    assert_eq!(refusal(draw(&engine, "f").await), Refusal::Spent { limit: Limit::Budget, retry_after });
+    assert_eq!(
+        refusal(draw(&engine, "f").await),
+        Refusal::Spent { limit: Limit::Budget, retry_after }
+    );
     home.clock.advance(retry_after);
     assert_eq!(value(&engine, "f").await, "value-of-w");
     engine.close().await;

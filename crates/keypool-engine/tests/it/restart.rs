@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use keypool_engine::{Clock, Engine, EngineSettings, Limit, NewKey, OpenError, Refusal, Sealer, Timestamp};
+use keypool_engine::{
+    Clock, Engine, EngineSettings, Limit, NewKey, OpenError, Refusal, Sealer, Timestamp,
+};
 
 use crate::support::*;
 
@@ -11,7 +13,8 @@ async fn rate_and_budget_state_is_what_it_was() {
     let home = Home::new();
     let engine = home.open().await;
     add_tier(&engine, "t", &[("f", limit(3, 60))]).await;
-    let budget = NewKey { usage_limit: Some(5), usage_window_seconds: Some(1_000), ..key("k", "t") };
+    let budget =
+        NewKey { usage_limit: Some(5), usage_window_seconds: Some(1_000), ..key("k", "t") };
     engine.add_key(budget).await.unwrap();
     for _ in 0..3 {
         value(&engine, "f").await;
@@ -22,12 +25,18 @@ async fn rate_and_budget_state_is_what_it_was() {
     let engine = home.open().await;
     assert_eq!(engine.keys(), before);
     let retry_after = Duration::from_secs(40);
-    assert_eq!(refusal(draw(&engine, "f").await), Refusal::Spent { limit: Limit::Rate, retry_after });
+    assert_eq!(
+        refusal(draw(&engine, "f").await),
+        Refusal::Spent { limit: Limit::Rate, retry_after }
+    );
     home.clock.advance(retry_after);
     value(&engine, "f").await;
     value(&engine, "f").await;
     let retry_after = Duration::from_secs(940);
-    assert_eq!(refusal(draw(&engine, "f").await), Refusal::Spent { limit: Limit::Budget, retry_after });
+    assert_eq!(
+        refusal(draw(&engine, "f").await),
+        Refusal::Spent { limit: Limit::Budget, retry_after }
+    );
     engine.close().await;
 }
 

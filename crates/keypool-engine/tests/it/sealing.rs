@@ -22,7 +22,10 @@ async fn plain_and_sealed_values_live_side_by_side() {
     engine.add_key(NewKey { secrets, ..key("sealed", "t") }).await.unwrap();
     assert_eq!(value(&engine, "f").await, "value-of-k1");
     let served = draw(&engine, "f").await.unwrap();
-    assert_eq!((served.value.expose(), served.secrets[0].value.expose()), ("value-of-sealed", "whsec"));
+    assert_eq!(
+        (served.value.expose(), served.secrets[0].value.expose()),
+        ("value-of-sealed", "whsec")
+    );
     engine.close().await;
     let stored = text_of(&home, "SELECT key_value FROM keys WHERE name = 'sealed'").await;
     assert!(stored.starts_with("enc:gcm:2:"), "{stored}");

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use keypool_engine::{
-    Caller, Clock, DrawError, Engine, EngineSettings, FeatureLimit, ManualClock, NewConsumer, NewKey, NewTier,
-    OpenError, Plain, Refusal, Sealer, Served, StoreSettings, Synchronous, Timestamp,
+    Caller, Clock, DrawError, Engine, EngineSettings, FeatureLimit, ManualClock, NewConsumer,
+    NewKey, NewTier, OpenError, Plain, Refusal, Sealer, Served, StoreSettings, Synchronous,
+    Timestamp,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
@@ -59,7 +60,10 @@ pub(crate) fn limit(rate_limit: i64, window_seconds: i64) -> FeatureLimit {
 
 pub(crate) async fn add_tier(engine: &Engine, name: &str, features: &[(&str, FeatureLimit)]) {
     let features = features.iter().map(|(name, limit)| ((*name).to_owned(), *limit)).collect();
-    engine.add_tier(NewTier { name: name.to_owned(), description: String::new(), features }).await.unwrap();
+    engine
+        .add_tier(NewTier { name: name.to_owned(), description: String::new(), features })
+        .await
+        .unwrap();
 }
 
 pub(crate) fn key(name: &str, tier: &str) -> NewKey {

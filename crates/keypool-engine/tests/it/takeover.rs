@@ -16,7 +16,8 @@ const SOON_AFTER: i64 = 1_795_450_320_000;
 
 fn moved_in() -> Home {
     let home = Home::new();
-    let fixture = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../keypool-store/tests/fixtures/keypooler-go-v1.db");
+    let fixture = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../keypool-store/tests/fixtures/keypooler-go-v1.db");
     std::fs::write(&home.path, std::fs::read(fixture).unwrap()).unwrap();
     home.clock.set_wall(Timestamp::from_millis(SOON_AFTER));
     home
@@ -48,7 +49,8 @@ async fn draws_the_same_values_with_its_own_tokens() {
         assert_eq!(drawn.get(value).map(String::as_str), Some(secrets), "{drawn:?}");
     }
     // The fifth is the sealed one; its secrets are sealed too, one of them beyond ASCII.
-    let sealed: Vec<&String> = drawn.values().filter(|secrets| secrets.contains("extra=")).collect();
+    let sealed: Vec<&String> =
+        drawn.values().filter(|secrets| secrets.contains("extra=")).collect();
     assert_eq!(sealed.len(), 1, "{drawn:?}");
     assert!(!sealed[0].is_ascii());
     assert_eq!(refusal(engine.draw(siphon, "serp_search").await), Refusal::OutOfScope);
@@ -65,8 +67,12 @@ async fn keeps_counts_windows_and_events() {
     assert_eq!(counts.len(), 8);
     assert_eq!((count("firecrawl-01"), count("firecrawl-02"), count("firecrawl-03")), (4, 3, 3));
     assert_eq!((count("firecrawl-04"), count("serp-lifetime")), (0, 4));
-    let resets: Vec<i64> =
-        engine.keys().iter().filter_map(|key| key.usage_resets_at).map(Timestamp::as_millis).collect();
+    let resets: Vec<i64> = engine
+        .keys()
+        .iter()
+        .filter_map(|key| key.usage_resets_at)
+        .map(Timestamp::as_millis)
+        .collect();
     let opened = [1_795_450_279_817, 1_795_450_279_824, 1_795_450_279_830];
     assert_eq!(resets, opened.map(|since| since + 2_592_000_000));
     let events = engine.usage(UsageQuery { limit: 100, key: None, before: None }).await.unwrap();
@@ -82,7 +88,10 @@ async fn keeps_counts_windows_and_events() {
     engine.close().await;
     home.clock.advance(Duration::from_secs(1));
     let engine = home.try_open(sealer()).await.unwrap();
-    assert_eq!(engine.usage(UsageQuery { limit: 100, key: None, before: None }).await.unwrap().len(), 26);
+    assert_eq!(
+        engine.usage(UsageQuery { limit: 100, key: None, before: None }).await.unwrap().len(),
+        26
+    );
     engine.close().await;
 }
 
