@@ -62,6 +62,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn describe(error: DrawError) -> String {
     format!("no key: {error:?}")
 }

@@ -16,7 +16,7 @@ use crate::live::Live;
 use crate::load;
 use crate::timekeeper::{Timekeeper, TooFarBehind};
 use crate::views::{ConsumerView, Health, KeyView, TierView, UsageQuery, UsageView};
-use crate::{Caller, DrawError, DrawId, OpenError, Refusal, Secret, Served, Unavailable};
+use crate::{Caller, DrawError, DrawId, OpenError, Refusal, Served, Unavailable};
 
 /// Keys that a listing reads in one go; between two goes draws pass.
 const KEYS_A_PAGE: usize = 256;
@@ -188,7 +188,7 @@ impl Engine {
             key_id: Arc::clone(&recorded.key.id),
             value,
             metadata: Arc::clone(&recorded.key.metadata),
-            secrets: secrets.into_iter().map(|(name, value)| Secret { name, value }).collect(),
+            secrets,
             draw_id: DrawId(recorded.id),
         }
     }

@@ -27,6 +27,9 @@ pub(crate) type Plan = Box<dyn Fn(&Live) -> Result<ChangeKind, AdminError> + Sen
 /// Answers whoever asked for the change, with the pool as it stands then.
 pub(crate) type Done = Box<dyn FnOnce(Result<&Live, AdminError>) + Send>;
 
+/// A tier's features by number, and the names of those that are new to the pool.
+pub(crate) type NumberedFeatures = (Vec<(FeatureNo, TierFeature)>, Vec<(FeatureNo, String)>);
+
 /// A change that waits for its turn.
 pub(crate) struct PendingChange {
     pub(crate) plan: Plan,
@@ -282,10 +285,7 @@ impl Live {
     }
 
     /// Numbers for the features that are named: those they have, or the next free ones.
-    pub(crate) fn number_features(
-        &self,
-        features: &[(String, TierFeature)],
-    ) -> (Vec<(FeatureNo, TierFeature)>, Vec<(FeatureNo, String)>) {
+    pub(crate) fn number_features(&self, features: &[(String, TierFeature)]) -> NumberedFeatures {
         let mut new_features = Vec::new();
         let mut next = self.roster.last.feature;
         let number = |(name, feature): &(String, TierFeature)| {

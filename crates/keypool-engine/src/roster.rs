@@ -8,8 +8,10 @@ use std::sync::Arc;
 use keypool_core::{
     Budget, ConsumerNo, FeatureNo, KeyNo, KeyTerms, Period, RateLimit, TierNo, Timestamp,
 };
-use keypool_crypto::{Plain, SealedText, Sealer, TokenDigest};
+use keypool_crypto::{OpenError, Place, Plain, SealedText, Sealer, TokenDigest};
 use keypool_store::{LastNumbers, TierFeature};
+
+use crate::Secret;
 
 /// All that memory knows by name.
 #[derive(Debug, Default)]
@@ -177,15 +179,11 @@ impl SealedKey {
     ///
     /// # Errors
     /// Those of [`Sealer::open`], for the first that does not open.
-    pub(crate) fn open(
-        &self,
-        sealer: &Sealer,
-    ) -> Result<(Plain, Vec<(Arc<str>, Plain)>), keypool_crypto::OpenError> {
-        let place = keypool_crypto::Place::KeyValue { key: &self.id };
-        let value = sealer.open(place, self.value.as_str())?;
+    pub(crate) fn open(&self, sealer: &Sealer) -> Result<(Plain, Vec<Secret>), OpenError> {
+        let value = sealer.open(Place::KeyValue { key: &self.id }, self.value.as_str())?;
         let open_secret = |(name, sealed): &(Arc<str>, SealedText)| {
-            let place = keypool_crypto::Place::Secret { key: &self.id, name };
-            Ok((Arc::clone(name), sealer.open(place, sealed.as_str())?))
+            let value = sealer.open(Place::Secret { key: &self.id, name }, sealed.as_str())?;
+            Ok(Secret { name: Arc::clone(name), value })
         };
         let secrets = self.secrets.iter().map(open_secret).collect::<Result<_, _>>()?;
         Ok((value, secrets))

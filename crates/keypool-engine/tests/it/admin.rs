@@ -76,7 +76,7 @@ async fn a_removed_consumer_is_nobody_and_a_revoked_scope_is_out() {
     let engine = with_keys(&home, 1, None).await;
     let (id, consumer) = add_consumer(&engine, "c", &["t"]).await;
     engine.draw(consumer, "f").await.unwrap();
-    let tier = engine.tiers()[0].id.clone();
+    let tier = engine.tiers()[0].id.to_string();
     engine.remove_scope(&id, &tier).await.unwrap();
     assert!(matches!(
         engine.remove_scope(&id, &tier).await,

@@ -36,12 +36,12 @@ async fn thirty_two_clients_get_exactly_what_five_budgets_hold() {
 async fn a_deleted_key_is_not_granted_after_the_answer() {
     let home = Home::new();
     let engine = with_keys(&home, 4, None).await;
-    let deleted = engine.keys()[0].id.clone();
+    let deleted = Arc::clone(&engine.keys()[0].id);
     let is_deleted = Arc::new(AtomicBool::new(false));
     let mut clients = JoinSet::new();
     for _ in 0..8 {
         let (engine, is_deleted, deleted) =
-            (engine.clone(), Arc::clone(&is_deleted), deleted.clone());
+            (engine.clone(), Arc::clone(&is_deleted), Arc::clone(&deleted));
         clients.spawn(async move {
             let mut after = 0;
             while after < 50 {

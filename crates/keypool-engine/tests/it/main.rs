@@ -1,5 +1,7 @@
 //! The engine at its own edge: a real store in a temporary folder, a clock turned by hand, faults from beside.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on fails")]
+
 mod admin;
 mod concurrency;
 mod draws;
