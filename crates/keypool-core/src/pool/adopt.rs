@@ -1,0 +1,78 @@
+//! Taking over what is on record, while grants are outstanding.
+
+use super::Pool;
+use crate::counter::Tally;
+use crate::{FeatureTally, KeyNo, Timestamp};
+
+impl Pool {
+    /// Takes over the true committed state of a key's budget and of the features named, which does not include
+    /// outstanding grants. Those stay reserved on top: in their own window where that lies beyond the adopted one,
+    /// else in the adopted one; those of a window that had ended when the adopted one opened no longer matter to it.
+    ///
+    /// Features that the key's tier does not cover are kept for when it does. Unknown keys are left out.
+    pub fn adopt(&mut self, key: KeyNo, budget: Tally, features: &[FeatureTally]) {
+        for last in features.iter().filter_map(|tally| tally.last_grant) {
+            self.ids.remember(last);
+        }
+        let Some(&key) = self.numbers.get(&key) else { return };
+        for tally in features {
+            self.adopt_rate(key, tally);
+        }
+        self.adopt_budget(key, budget);
+        self.place_key_again(key);
+    }
+
+    /// Takes over a feature's count and last grant; the seat is left out of its place.
+    fn adopt_rate(&mut self, key: usize, tally: &FeatureTally) {
+        let at = self.seat_for(key, tally.feature);
+        self.leave(at);
+        let seat = &mut self.seats[at];
+        let outstanding: Vec<usize> = seat.outstanding.iter(&self.reservations).collect();
+        for reservation in outstanding {
+            let since = &mut self.reservations[reservation].rate_since;
+            *since = seat.cap.rehome(*since, tally.rate.since);
+        }
+        seat.rate.adopt(tally.rate);
+        seat.recount(&self.reservations);
+        seat.committed_last = tally.last_grant;
+        seat.find_turn(&self.reservations);
+    }
+
+    fn adopt_budget(&mut self, key: usize, tally: Tally) {
+        let cap = self.keys[key].cap();
+        let since = tally.since.filter(|_| cap.has_windows());
+        for reservation in self.outstanding_of(key) {
+            let own = &mut self.reservations[reservation].budget_since;
+            *own = cap.rehome(*own, since);
+        }
+        self.keys[key].budget.adopt(Tally { since, count: tally.count });
+        self.recount_budget(key);
+        self.budget_moved(key);
+    }
+
+    /// Fits a key's count to a budget that has windows now and had none before, or the other way round. A count for
+    /// life has no window: the first grant opens one. Outstanding grants count in the windows that they would have
+    /// opened.
+    pub(super) fn fit_budget_windows(&mut self, key: usize) {
+        let cap = self.keys[key].cap();
+        let mut window: Option<Timestamp> = None;
+        for reservation in self.outstanding_of(key) {
+            let reservation = &mut self.reservations[reservation];
+            if !cap.encloses(window, reservation.id.at()) {
+                window = Some(reservation.id.at());
+            }
+            reservation.budget_since = window;
+        }
+        let count = self.keys[key].budget.committed().count;
+        self.keys[key].budget.adopt(Tally { since: None, count });
+    }
+
+    /// A key's outstanding grants, in the order of their ids.
+    fn outstanding_of(&self, key: usize) -> Vec<usize> {
+        let seats = self.keys[key].seats.iter().map(|&(_, seat)| &self.seats[seat]);
+        let mut all: Vec<usize> =
+            seats.flat_map(|seat| seat.outstanding.iter(&self.reservations)).collect();
+        all.sort_unstable_by_key(|&at| self.reservations[at].id);
+        all
+    }
+}
