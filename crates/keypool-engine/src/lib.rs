@@ -29,7 +29,7 @@ pub use engine::{Engine, EngineSettings};
 pub use failure::{AdminError, Invalid, OpenError, Unavailable};
 pub use keypool_core::{ConsumerNo, Limit, Timestamp};
 pub use keypool_crypto::{EncryptionKey, Plain, Sealer, Token, TokenDigest};
-pub use keypool_store::{StoreSettings, Synchronous};
+pub use keypool_store::{SchemaStatus, Shape, StoreSettings, Synchronous, schema_status};
 pub use rules::is_feature_name;
 pub use views::{
     AddedConsumer, ConsumerView, FeatureUsage, FeatureView, Health, KeyView, ScopeView, TierView,
