@@ -1,0 +1,85 @@
+//! Tiers and the features that they cover.
+
+use std::fmt;
+
+use keypool_core::{FeatureNo, TierNo, Timestamp};
+
+use super::json;
+use crate::driver::Statement;
+use crate::snapshot::TierFeature;
+
+/// A tier to be added.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewTier {
+    /// Its number.
+    pub no: TierNo,
+    /// Its UUID.
+    pub id: String,
+    /// Its name, unlike that of every other tier.
+    pub name: String,
+    /// Its description.
+    pub description: String,
+    /// The features that it covers.
+    pub features: Vec<(FeatureNo, TierFeature)>,
+    /// Those of them that are named for the first time.
+    pub new_features: Vec<(FeatureNo, String)>,
+}
+
+impl fmt::Debug for NewTier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewTier")
+            .field("no", &self.no)
+            .field("name", &self.name)
+            .field("features", &self.features)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(super) fn add(write: &mut Vec<Statement>, tier: &NewTier, at: Timestamp) {
+    let sql = "INSERT INTO tiers (tier_no, tier_uuid, name, description, created_ms) VALUES (?1, ?2, ?3, ?4, ?5)";
+    write.push(
+        Statement::new(sql)
+            .with(tier.no.get())
+            .with(tier.id.as_str())
+            .with(tier.name.as_str())
+            .with(tier.description.as_str())
+            .with(at.as_millis())
+            .touching(1),
+    );
+    name_features(write, &tier.new_features);
+    cover(write, tier.no, &tier.features);
+}
+
+pub(super) fn update(
+    write: &mut Vec<Statement>,
+    no: TierNo,
+    description: Option<&str>,
+    features: Option<&[(FeatureNo, TierFeature)]>,
+    new_features: &[(FeatureNo, String)],
+) {
+    let sql = "UPDATE tiers SET description = coalesce(?2, description) WHERE tier_no = ?1 AND deleted_ms IS NULL";
+    write.push(Statement::new(sql).with(no.get()).with(description).touching(1));
+    name_features(write, new_features);
+    if let Some(features) = features {
+        write.push(Statement::new("DELETE FROM tier_features WHERE tier_no = ?1").with(no.get()));
+        cover(write, no, features);
+    }
+}
+
+fn name_features(write: &mut Vec<Statement>, names: &[(FeatureNo, String)]) {
+    if names.is_empty() {
+        return;
+    }
+    let rows: Vec<_> = names.iter().map(|(no, name)| (no.get(), name)).collect();
+    let sql = "INSERT INTO features (feature_no, name) SELECT value ->> 0, value ->> 1 FROM json_each(?1)";
+    write.push(Statement::new(sql).with(json(&rows)).touching(rows.len()));
+}
+
+fn cover(write: &mut Vec<Statement>, tier: TierNo, features: &[(FeatureNo, TierFeature)]) {
+    let row =
+        |(no, terms): &(FeatureNo, TierFeature)| (no.get(), terms.rate_limit, terms.window_secs);
+    let rows: Vec<_> = features.iter().map(row).collect();
+    let sql = "INSERT INTO tier_features (tier_no, feature_no, rate_limit, window_secs)
+        SELECT ?1, value ->> 0, value ->> 1, value ->> 2 FROM json_each(?2)";
+    write.push(Statement::new(sql).with(tier.get()).with(json(&rows)).touching(rows.len()));
+}

@@ -1,0 +1,56 @@
+//! The check of promise 3: counters equal their opening balances plus usage events, to the unit.
+
+use crate::driver::{DriverError, Statement};
+use crate::sqlite::Sqlite;
+
+/// A counter that is not what its events say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CounterMismatch {
+    /// The key's UUID.
+    pub key_id: String,
+    /// The key's name.
+    pub key_name: String,
+    /// The feature, for a rate counter; `None` for the key's budget counter.
+    pub feature: Option<String>,
+    /// What the counter says; `None` where it is missing.
+    pub recorded: Option<i64>,
+    /// What the opening balance and the events amount to.
+    pub counted: i64,
+}
+
+/// A budget counter is its opening balance plus the key's events since; a rate counter the events of the key and
+/// feature since its window's start, 0 where none was opened. One statement, so that it sees one moment.
+const MISMATCHES: &str = "
+    SELECT key_uuid, key_name, feature, recorded, counted FROM (
+        SELECT k.key_uuid, k.name AS key_name, NULL AS feature, b.used AS recorded,
+            coalesce(b.opening, 0) + (
+                SELECT count(*) FROM usage_events AS e
+                WHERE e.key_no = k.key_no AND e.id > coalesce(b.opening_after, -1)
+            ) AS counted
+        FROM keys AS k LEFT JOIN budget_counters AS b USING (key_no)
+        WHERE k.deleted_ms IS NULL
+        UNION ALL
+        SELECT k.key_uuid, k.name, f.name, r.used,
+            CASE WHEN r.window_start_ms IS NULL THEN 0 ELSE (
+                SELECT count(*) FROM usage_events AS e
+                WHERE e.key_no = r.key_no AND e.feature_no = r.feature_no AND e.id >= r.window_start_ms << 21
+            ) END
+        FROM rate_counters AS r JOIN keys AS k USING (key_no) JOIN features AS f USING (feature_no)
+    )
+    WHERE recorded IS NOT counted
+    ORDER BY 2, 1, 3";
+
+pub(crate) async fn list_mismatches(driver: &Sqlite) -> Result<Vec<CounterMismatch>, DriverError> {
+    let rows = driver.read(Statement::new(MISMATCHES)).await?;
+    rows.into_iter()
+        .map(|mut row| {
+            Ok(CounterMismatch {
+                key_id: row.text()?,
+                key_name: row.text()?,
+                feature: row.text_or_null()?,
+                recorded: row.int_or_null()?,
+                counted: row.int()?,
+            })
+        })
+        .collect()
+}

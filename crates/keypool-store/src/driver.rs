@@ -1,0 +1,235 @@
+//! The boundary to a database: statements in, rows out. Owns the types that cross it; knows no SQL and no database.
+//!
+//! A driver does three things: *read* (one statement, to rows), *write* (statements applied together or not at all,
+//! each with the number of rows it must touch) and *script* (the text of a migration, in one transaction). A write of
+//! exactly one statement is a transaction of its own: one round trip, nothing left open.
+
+use std::error::Error;
+use std::fmt;
+use std::vec;
+
+/// One value on its way into a statement or out of a row. Prints its kind alone: it may be secret.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Value {
+    Null,
+    Int(i64),
+    Text(String),
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Value::Null => "null",
+            Value::Int(_) => "int",
+            Value::Text(_) => "text",
+        })
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Value {
+        Value::Int(number)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Value {
+        Value::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Value {
+        Value::Text(text)
+    }
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Value {
+        value.map_or(Value::Null, Into::into)
+    }
+}
+
+/// How many rows a statement of a write must touch; another number undoes the write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Touches {
+    Any,
+    Exactly(u64),
+}
+
+/// A statement with its parameters, which stand as `?1`, `?2`, … in its text.
+#[derive(Clone, Debug)]
+pub(crate) struct Statement {
+    pub(crate) sql: &'static str,
+    pub(crate) params: Vec<Value>,
+    pub(crate) touches: Touches,
+}
+
+impl Statement {
+    /// A statement without parameters that may touch any number of rows.
+    pub(crate) fn new(sql: &'static str) -> Statement {
+        Statement { sql, params: Vec::new(), touches: Touches::Any }
+    }
+
+    /// Adds the next parameter.
+    pub(crate) fn with(mut self, value: impl Into<Value>) -> Statement {
+        self.params.push(value.into());
+        self
+    }
+
+    /// Demands the number of rows that it touches.
+    pub(crate) fn touching(mut self, rows: usize) -> Statement {
+        self.touches = Touches::Exactly(rows as u64);
+        self
+    }
+}
+
+/// One row of an answer, read column by column from the left.
+#[derive(Debug)]
+pub(crate) struct Row {
+    rest: vec::IntoIter<Value>,
+}
+
+impl Row {
+    pub(crate) fn new(values: Vec<Value>) -> Row {
+        Row { rest: values.into_iter() }
+    }
+
+    /// The next column, a number.
+    pub(crate) fn int(&mut self) -> Result<i64, DriverError> {
+        self.int_or_null()?.ok_or(DriverError::Column { wanted: "a number", found: "nothing" })
+    }
+
+    /// The next column, a text.
+    pub(crate) fn text(&mut self) -> Result<String, DriverError> {
+        self.text_or_null()?.ok_or(DriverError::Column { wanted: "a text", found: "nothing" })
+    }
+
+    /// The next column, a number or NULL.
+    pub(crate) fn int_or_null(&mut self) -> Result<Option<i64>, DriverError> {
+        match self.rest.next() {
+            Some(Value::Int(number)) => Ok(Some(number)),
+            Some(Value::Null) | None => Ok(None),
+            Some(Value::Text(_)) => {
+                Err(DriverError::Column { wanted: "a number", found: "a text" })
+            }
+        }
+    }
+
+    /// The next column, a text or NULL.
+    pub(crate) fn text_or_null(&mut self) -> Result<Option<String>, DriverError> {
+        match self.rest.next() {
+            Some(Value::Text(text)) => Ok(Some(text)),
+            Some(Value::Null) | None => Ok(None),
+            Some(Value::Int(_)) => Err(DriverError::Column { wanted: "a text", found: "a number" }),
+        }
+    }
+}
+
+/// What failed below the store, without any parameter of the statement: those may hold secrets.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// A trigger of ours refused the statement with this word; nothing was changed.
+    #[error("{0}")]
+    Raised(String),
+    /// A statement touched another number of rows than it must; everything was undone.
+    #[error(
+        "statement {statement} of the write touched {touched} rows where it must touch {wanted}"
+    )]
+    Touched {
+        /// Its place in the write, from 0.
+        statement: usize,
+        /// The rows that it must touch.
+        wanted: u64,
+        /// The rows that it touched.
+        touched: u64,
+    },
+    /// Another process holds the file locked; nothing was changed.
+    #[error(
+        "another process holds the database locked and did not let go of it within the busy timeout; \
+         see which process has the file open, and stop it"
+    )]
+    Busy,
+    /// The disk is full.
+    #[error("the disk that holds the database is full; make room")]
+    Full,
+    /// The file, its folder or its file system forbids writing.
+    #[error("the database cannot be written: the file, its folder or its file system is read-only")]
+    ReadOnly,
+    /// The file, or one beside it, cannot be opened.
+    #[error(
+        "the database file cannot be opened: see that it and its folder may be read and written"
+    )]
+    CannotOpen,
+    /// The disk answered with an error.
+    #[error("the disk that holds the database reports an error (SQLite code {0})")]
+    Disk(i32),
+    /// The file's content is damaged.
+    #[error("the database file is damaged")]
+    Damaged,
+    /// The file holds something else.
+    #[error("the file is not a SQLite database")]
+    NotADatabase,
+    /// A rule of the schema forbids the change; nothing was changed.
+    #[error("a rule of the schema forbids it: {0}")]
+    Forbidden(String),
+    /// SQLite refused for another reason.
+    #[error("SQLite refuses (code {code}): {message}")]
+    Refused {
+        /// SQLite's extended result code.
+        code: i32,
+        /// Its sentence, which names tables and columns but no values.
+        message: String,
+    },
+    /// The connection could not be opened again, so the statement was not sent.
+    #[error("the database cannot be opened again")]
+    Unreachable(#[source] Box<DriverError>),
+    /// A setting of the connection did not take.
+    #[error("the database was asked for {name} = {wanted} and says {found}")]
+    Setting {
+        /// The pragma's name.
+        name: &'static str,
+        /// What was asked for.
+        wanted: String,
+        /// What it reads back.
+        found: String,
+    },
+    /// A column holds another kind of value than it was written with.
+    #[error("a column holds {found} where {wanted} belongs")]
+    Column {
+        /// What belongs there.
+        wanted: &'static str,
+        /// What is there.
+        found: &'static str,
+    },
+    /// The connection broke in another way.
+    #[error("the connection to the database broke")]
+    Broken(#[source] Box<dyn Error + Send + Sync>),
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl DriverError {
+    /// Whether a write that ended so may have been done all the same.
+    pub(crate) fn leaves_doubt(&self) -> bool {
+        match self {
+            DriverError::Raised(_)
+            | DriverError::Touched { .. }
+            | DriverError::Busy
+            | DriverError::ReadOnly
+            | DriverError::CannotOpen
+            | DriverError::NotADatabase
+            | DriverError::Forbidden(_)
+            | DriverError::Unreachable(_)
+            | DriverError::Setting { .. }
+            | DriverError::Column { .. } => false,
+            DriverError::Full
+            | DriverError::Disk(_)
+            | DriverError::Damaged
+            | DriverError::Refused { .. }
+            | DriverError::Broken(_)
+            | DriverError::Closed => true,
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Remembers the pool: the only crate that knows SQL. It sees sealed text and cannot open it.
+//!
+//! [`inspect`] takes the lock of a database file and says what is in it without changing it; [`Prospect::open`] brings
+//! it up to date and gives a [`Store`]. What the store holds is loaded once, as a [`Snapshot`]; after that draws come
+//! as batches ([`Store::commit_draws`]) and admin changes one by one ([`Store::change`]). The database judges both: it
+//! refuses what its own limits or its revision do not allow.
+
+mod backup;
+mod change;
+mod counters;
+mod draws;
+mod driver;
+mod error;
+mod migrate;
+mod oddities;
+mod prospect;
+mod recognise;
+mod settings;
+mod snapshot;
+mod sqlite;
+mod store;
+mod usage;
+
+pub use change::{Change, ChangeKind, NewConsumer, NewKey, NewTier};
+pub use counters::CounterMismatch;
+pub use draws::{BudgetCharge, DrawBatch, EventRow, RateCharge};
+pub use driver::DriverError;
+pub use error::{OpenStoreError, StoreError, WriteError};
+pub use migrate::{AppliedMigration, PendingMigration, SchemaStatus, schema_status};
+pub use oddities::Oddity;
+pub use prospect::{Prospect, StoredValue, inspect};
+pub use recognise::Shape;
+pub use settings::{StoreSettings, Synchronous};
+pub use snapshot::{ConsumerRow, CounterRow, KeyRow, LastNumbers, Snapshot, TierFeature, TierRow};
+pub use store::Store;
+pub use usage::{UsageQuery, UsageRow};

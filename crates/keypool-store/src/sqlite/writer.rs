@@ -1,0 +1,122 @@
+//! The task that owns the one writing connection: takes orders in turn and never leaves one half done.
+//!
+//! After any error but a verdict of our own the connection is closed, and the next order opens another: SQLite may have
+//! rolled back by itself (a full disk), and a connection whose state is not known must not carry a commit.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::Site;
+use super::connection::{Connection, Purpose};
+use super::lock::FileLock;
+use crate::driver::{DriverError, Statement};
+
+type Answer = oneshot::Sender<Result<(), DriverError>>;
+
+/// What the writer is asked to do, with the way back for its outcome.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Apply these together or not at all.
+    Write(Vec<Statement>, Answer),
+    /// Run this text in one transaction.
+    Script(&'static str, Answer),
+    /// Rebuild the file and fold its journal in.
+    Tidy(Answer),
+    /// Close the file and end.
+    Close(Answer),
+}
+
+/// The writing connection and the lock that it stands under.
+pub(crate) struct Writer {
+    site: Site,
+    connection: Option<Connection>,
+    _lock: FileLock,
+}
+
+impl Writer {
+    pub(crate) fn new(site: Site, connection: Connection, lock: FileLock) -> Writer {
+        Writer { site, connection: Some(connection), _lock: lock }
+    }
+
+    /// Serves orders until one says to close or nobody is left to give any. An answer that nobody waits for is dropped.
+    pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        while let Some(order) = orders.recv().await {
+            match order {
+                Order::Write(statements, answer) => {
+                    let _ = answer.send(self.write(statements).await);
+                }
+                Order::Script(text, answer) => {
+                    let _ = answer.send(self.script(text).await);
+                }
+                Order::Tidy(answer) => {
+                    let _ = answer.send(self.tidy().await);
+                }
+                Order::Close(answer) => {
+                    self.close().await;
+                    drop(self);
+                    let _ = answer.send(Ok(()));
+                    return;
+                }
+            }
+        }
+        self.close().await;
+    }
+
+    async fn write(&mut self, statements: Vec<Statement>) -> Result<(), DriverError> {
+        let mut connection = self.take().await?;
+        let outcome = connection.write(statements).await;
+        self.keep(connection, outcome).await
+    }
+
+    async fn script(&mut self, text: &'static str) -> Result<(), DriverError> {
+        let mut connection = self.take().await?;
+        let outcome = connection.script(text).await;
+        self.keep(connection, outcome).await
+    }
+
+    async fn tidy(&mut self) -> Result<(), DriverError> {
+        let mut connection = self.take().await?;
+        let outcome = tidy(&mut connection).await;
+        self.keep(connection, outcome).await
+    }
+
+    async fn take(&mut self) -> Result<Connection, DriverError> {
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => Connection::open(&self.site, Purpose::Write)
+                .await
+                .map_err(|error| DriverError::Unreachable(Box::new(error))),
+        }
+    }
+
+    async fn keep(
+        &mut self,
+        connection: Connection,
+        outcome: Result<(), DriverError>,
+    ) -> Result<(), DriverError> {
+        match &outcome {
+            Ok(()) | Err(DriverError::Raised(_) | DriverError::Touched { .. }) => {
+                self.connection = Some(connection);
+            }
+            Err(_) => connection.close().await,
+        }
+        outcome
+    }
+
+    async fn close(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.close().await;
+        }
+    }
+}
+
+/// VACUUM leaves nothing of deleted rows in the file, the checkpoint nothing in the journal. Where a reader holds the
+/// journal open, the checkpoint says so in its first column.
+async fn tidy(connection: &mut Connection) -> Result<(), DriverError> {
+    connection.bare("VACUUM").await?;
+    let checkpoint = Statement::new("PRAGMA wal_checkpoint(TRUNCATE)");
+    let mut rows = connection.read(checkpoint).await?;
+    match rows.first_mut().map(crate::driver::Row::int) {
+        Some(Ok(0)) => Ok(()),
+        Some(_) | None => Err(DriverError::Busy),
+    }
+}

@@ -1,0 +1,83 @@
+//! The audit: usage events as they are listed, newest first, under the names that their keys and consumers had.
+
+use keypool_core::{GrantId, Timestamp};
+
+use crate::driver::{DriverError, Row, Statement};
+use crate::sqlite::Sqlite;
+
+/// Which usage events to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageQuery {
+    /// At most so many.
+    pub limit: u32,
+    /// Only those of the key with this UUID.
+    pub key: Option<String>,
+    /// Only those older than this one.
+    pub before: Option<GrantId>,
+}
+
+/// One usage event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageRow {
+    /// The grant that it records.
+    pub id: GrantId,
+    /// The key's UUID.
+    pub key_id: String,
+    /// The key's name, a deleted key's too; empty for a key that the Go program had lost.
+    pub key_name: String,
+    /// The consumer's UUID, or `admin`.
+    pub consumer_id: String,
+    /// The consumer's name, a deleted one's too, or `admin`.
+    pub consumer_name: String,
+    /// What was asked for.
+    pub feature: String,
+    /// When. Events of the Go program are known to the second.
+    pub at: Timestamp,
+}
+
+const OF_ALL: &str = "
+    SELECT e.id, k.key_uuid, k.name, c.consumer_uuid, c.name, f.name
+    FROM usage_events AS e
+    CROSS JOIN keys AS k USING (key_no)
+    CROSS JOIN consumers AS c USING (consumer_no)
+    CROSS JOIN features AS f USING (feature_no)
+    WHERE e.id < ?1
+    ORDER BY e.id DESC LIMIT ?2";
+
+const OF_ONE_KEY: &str = "
+    SELECT e.id, k.key_uuid, k.name, c.consumer_uuid, c.name, f.name
+    FROM keys AS k
+    CROSS JOIN usage_events AS e INDEXED BY usage_events_by_key ON e.key_no = k.key_no
+    CROSS JOIN consumers AS c USING (consumer_no)
+    CROSS JOIN features AS f USING (feature_no)
+    WHERE e.id < ?1 AND k.key_uuid = ?3
+    ORDER BY e.id DESC LIMIT ?2";
+
+pub(crate) async fn list_usage(
+    driver: &Sqlite,
+    query: &UsageQuery,
+) -> Result<Vec<UsageRow>, DriverError> {
+    let before = query.before.map_or(i64::MAX, GrantId::get);
+    let statement = match &query.key {
+        None => Statement::new(OF_ALL),
+        Some(_) => Statement::new(OF_ONE_KEY),
+    };
+    let mut statement = statement.with(before).with(i64::from(query.limit));
+    if let Some(key) = &query.key {
+        statement = statement.with(key.as_str());
+    }
+    driver.read(statement).await?.into_iter().map(usage_row).collect()
+}
+
+fn usage_row(mut row: Row) -> Result<UsageRow, DriverError> {
+    let id = GrantId::new(row.int()?);
+    Ok(UsageRow {
+        id,
+        key_id: row.text()?,
+        key_name: row.text()?,
+        consumer_id: row.text()?,
+        consumer_name: row.text()?,
+        feature: row.text()?,
+        at: id.at(),
+    })
+}
