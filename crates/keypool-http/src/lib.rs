@@ -2,7 +2,7 @@
 //!
 //! It knows nothing of storage, sealing or rotation: whatever it is asked it hands to [`keypool_engine::Engine`].
 //!
-//! The way of a request, in a straight line: [`serve`] accepts it (or [`answer`] takes it in process), it gets a
+//! The way of a request, in a straight line: [`serve`] accepts it (or [`answer()`] takes it in process), it gets a
 //! request id and a span, the one table in `routes` finds its endpoint, `auth` turns its token into the proof that the
 //! endpoint demands in its signature, `body` reads what was sent, the endpoint answers with a `Reply` or a `Problem`,
 //! and one line goes to the log.

@@ -79,7 +79,7 @@ pub(crate) fn text(value: &HeaderValue) -> &str {
 }
 
 fn name(app: &App, caller: Caller) -> String {
-    app.engine.consumer_name(caller).map_or_else(|| "-".to_owned(), |name| name.to_string())
+    app.engine.caller_name(caller).map_or_else(|| "-".to_owned(), |name| name.to_string())
 }
 
 /// The method, if it is one of the well-known.

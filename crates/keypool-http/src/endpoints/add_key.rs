@@ -59,9 +59,6 @@ async fn add_one(app: &App, (key, expires_at): Asked) -> Answer {
 }
 
 async fn add_many(app: &App, asked: Vec<Asked>) -> Answer {
-    if asked.is_empty() {
-        return Ok(Reply::created(&[(); 0]));
-    }
     let (keys, expiries): (Vec<NewKey>, Vec<Option<String>>) = asked.into_iter().unzip();
     match app.engine.add_keys(keys).await {
         Ok(keys) => {

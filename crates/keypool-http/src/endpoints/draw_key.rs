@@ -1,7 +1,7 @@
 //! `GET /key`: draws a key for a feature.
 
 use http::StatusCode;
-use keypool_engine::{DrawError, Served, is_feature_name};
+use keypool_engine::{Served, is_feature_name};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -31,14 +31,8 @@ pub(crate) async fn draw_key(app: &App, caller: Authenticated, input: &Input<'_>
             "must be 1 to 128 characters of A-Z a-z 0-9 _ . : / -",
         ));
     }
-    match app.engine.draw(caller.caller(), &feature).await {
-        Ok(served) => Ok(granted(&served)),
-        Err(DrawError::Refused(refusal)) => {
-            app.engine.confirm_current().await?;
-            Err(refusal.into())
-        }
-        Err(DrawError::Unavailable(unavailable)) => Err(unavailable.into()),
-    }
+    let served = app.engine.draw(caller.caller(), &feature).await?;
+    Ok(granted(&served))
 }
 
 fn granted(served: &Served) -> Reply {

@@ -1,0 +1,66 @@
+use crate::pool::Pool;
+
+const PATH: &str = "/admin/consumers";
+
+#[tokio::test]
+async fn creates_a_consumer_and_shows_its_token() {
+    let pool = Pool::with_tier().await;
+    let body = r#"{"name":"c","description":"runs","scopes":["t"]}"#;
+    let added = pool.post(PATH, body).await;
+    assert_eq!(added.status, 201, "{}", added.text);
+    assert_eq!(added.members(), ["id", "name", "token"]);
+    let consumer = added.json();
+    assert_eq!(consumer["name"], "c");
+    let token = consumer["token"].as_str().unwrap();
+    assert!(token.starts_with("kp_") && token.len() == 52, "{token}");
+    let listed = pool.get(PATH).await.json();
+    assert_eq!(listed[0]["id"], consumer["id"]);
+    assert_eq!(listed[0]["description"], "runs");
+    pool.draw(token, "f").await.expect_problem(429, "no_usable_key");
+}
+
+#[tokio::test]
+async fn needs_but_a_name() {
+    let pool = Pool::new().await;
+    let body = r#"{"name":"c","description":null,"scopes":null}"#;
+    assert_eq!(pool.post(PATH, body).await.status, 201);
+    assert_eq!(pool.post(PATH, r#"{"name":"d"}"#).await.status, 201);
+}
+
+#[tokio::test]
+async fn takes_a_name_once() {
+    let pool = Pool::new().await;
+    pool.add_consumer("c", &[]).await;
+    pool.post(PATH, r#"{"name":"c"}"#).await.expect_problem(409, "name_taken");
+}
+
+#[tokio::test]
+async fn does_not_know_every_tier() {
+    let pool = Pool::with_tier().await;
+    let refused = pool.post(PATH, r#"{"name":"c","scopes":["t","u"]}"#).await;
+    refused.expect_problem(404, "unknown_tier");
+    assert_eq!(pool.get(PATH).await.text, "[]");
+}
+
+#[tokio::test]
+async fn names_what_is_invalid_and_changes_nothing() {
+    let pool = Pool::with_tier().await;
+    let cases = [
+        (r#"{}"#, "name"),
+        (r#"{"name":""}"#, "name"),
+        (r#"{"name":true}"#, "name"),
+        (r#"{"name":"c","description":{}}"#, "description"),
+        (r#"{"name":"c","scopes":"t"}"#, "scopes"),
+        (r#"{"name":"c","scopes":[1]}"#, "scopes[0]"),
+        (r#"{"name":"c","scopes":["t",null]}"#, "scopes[1]"),
+        (r#"{"name":"c","token":"mine"}"#, "token"),
+        (r#"{"name":"c","name":"c"}"#, "name"),
+    ];
+    for (body, field) in cases {
+        pool.post(PATH, body).await.expect_invalid(field);
+    }
+    for body in ["[]", r#"["c","runs"]"#, "\"c\"", ""] {
+        pool.post(PATH, body).await.expect_problem(400, "malformed_request");
+    }
+    assert_eq!(pool.get(PATH).await.text, "[]");
+}

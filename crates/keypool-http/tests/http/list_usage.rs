@@ -1,0 +1,110 @@
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::pool::{ADMIN, Pool, members_of};
+
+const PATH: &str = "/admin/usage";
+
+/// A pool with seven events, a millisecond apart: five by two keys, two by a third.
+async fn used() -> Pool {
+    let pool = Pool::with_tier().await;
+    for name in ["a", "b", "c"] {
+        pool.add_key(name, "").await;
+    }
+    for _ in 0..7 {
+        assert_eq!(pool.draw(ADMIN, "g").await.status, 200);
+        pool.clock.advance(Duration::from_millis(1));
+    }
+    pool
+}
+
+#[tokio::test]
+async fn lists_newest_first_to_the_millisecond() {
+    let pool = used().await;
+    let (id, token) = pool.add_consumer("c", &["t"]).await;
+    let drawn = pool.draw(&token, "f").await.json();
+    let listed = pool.get(PATH).await;
+    assert_eq!(listed.status, 200);
+    assert_eq!(listed.header("link"), None);
+    let events = listed.json();
+    assert_eq!(events.as_array().unwrap().len(), 8);
+    let newest = json!({
+        "key_id": drawn["key_id"], "consumer_id": id, "feature": "f",
+        "created_at": "2026-11-23T16:00:00.007Z", "draw_id": drawn["draw_id"],
+        "key_name": "a", "consumer_name": "c",
+    });
+    assert_eq!(events[0], newest);
+    assert_eq!(events[7]["created_at"], "2026-11-23T16:00:00.000Z");
+    assert_eq!((&events[7]["consumer_id"], &events[7]["feature"]), (&json!("admin"), &json!("g")));
+    let first = listed.text.split("},{").next().unwrap().strip_prefix('[').unwrap();
+    let members = "key_id consumer_id feature created_at draw_id key_name consumer_name";
+    assert_eq!(members_of(first).join(" "), members);
+}
+
+#[tokio::test]
+async fn is_an_empty_array_at_first() {
+    assert_eq!(Pool::new().await.get(PATH).await.text, "[]");
+}
+
+#[tokio::test]
+async fn pages_by_its_link_to_the_end() {
+    let pool = used().await;
+    let all = pool.get(PATH).await.json();
+    let mut seen = Vec::new();
+    let mut next = Some(format!("{PATH}?limit=3"));
+    while let Some(path) = next {
+        let page = pool.get(&path).await;
+        assert_eq!(page.status, 200, "{}", page.text);
+        seen.extend(page.json().as_array().unwrap().iter().cloned());
+        next = page.header("link").map(|link| {
+            let address = link.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap();
+            assert!(address.starts_with("/admin/usage?limit=3&before="), "{address}");
+            address.to_owned()
+        });
+    }
+    assert_eq!(json!(seen), all);
+}
+
+#[tokio::test]
+async fn filters_by_key_and_keeps_the_filter_over_pages() {
+    let pool = used().await;
+    let id = pool.get("/admin/keys").await.json()[0]["id"].as_str().unwrap().to_owned();
+    let listed = pool.get(&format!("{PATH}?key={id}&limit=2")).await;
+    let events = listed.json();
+    assert_eq!(events.as_array().unwrap().len(), 2);
+    assert!(events.as_array().unwrap().iter().all(|event| event["key_id"] == *id));
+    let next = listed.header("link").unwrap();
+    assert!(next.contains(&format!("&key={id}&before=")), "{next}");
+    assert_eq!(pool.get(&format!("{PATH}?key=nobody")).await.text, "[]");
+    assert_eq!(pool.get(&format!("{PATH}?key=%00%C3%A9")).await.text, "[]");
+}
+
+#[tokio::test]
+async fn limits_above_a_thousand_are_a_thousand() {
+    let pool = used().await;
+    for limit in ["1000", "1001", "18446744073709551616"] {
+        let listed = pool.get(&format!("{PATH}?limit={limit}")).await;
+        assert_eq!(listed.json().as_array().unwrap().len(), 7);
+    }
+}
+
+#[tokio::test]
+async fn names_what_is_invalid() {
+    let pool = Pool::new().await;
+    for limit in ["0", "-1", "ten", "", "1.5", "%2B1", "1&limit=1"] {
+        pool.get(&format!("{PATH}?limit={limit}")).await.expect_invalid("limit");
+    }
+    for before in ["", "1", "zzzzzzzzzzzzzzzz", "ffffffffffffffff", "%C3%A9%C3%A9%C3%A9%C3%A9"] {
+        pool.get(&format!("{PATH}?before={before}")).await.expect_invalid("before");
+    }
+    pool.get(&format!("{PATH}?key=%ff")).await.expect_invalid("key");
+    pool.get(&format!("{PATH}?offset=5")).await.expect_invalid("offset");
+}
+
+#[tokio::test]
+async fn answers_503_once_the_store_is_closed() {
+    let pool = Pool::new().await;
+    pool.engine.close().await;
+    pool.get(PATH).await.expect_problem(503, "store_unavailable");
+}

@@ -1,0 +1,22 @@
+//! The API over a real engine: in process for what is said, over sockets for how it is carried.
+
+mod add_consumer;
+mod add_key;
+mod add_scope;
+mod add_tier;
+mod bodies;
+mod delete_consumer;
+mod delete_key;
+mod draw_key;
+mod everywhere;
+mod health;
+mod list_consumers;
+mod list_keys;
+mod list_tiers;
+mod list_usage;
+mod log;
+mod pool;
+mod remove_scope;
+mod server;
+mod show_pool_health;
+mod update_tier;
