@@ -1,0 +1,224 @@
+//! Configuration: reads every setting once, at start, into types that cannot be wrong.
+//!
+//! Defaults, then `keypooler.toml` (or `--config FILE`), then the environment, then flags, each
+//! hiding the one before. An empty value is none. No message holds a value.
+
+mod error;
+mod layers;
+mod names;
+mod secret_file;
+mod sources;
+mod values;
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use keypool_engine::{EncryptionKey, Synchronous};
+use secrecy::{ExposeSecret, SecretString};
+use tracing::level_filters::LevelFilter;
+use zeroize::Zeroizing;
+
+pub(crate) use error::ConfigError;
+use layers::Layers;
+pub(crate) use sources::{ConfigFile, Mode, Sources, environment};
+
+/// An admin token shorter than this is warned of.
+const SHORT_ADMIN_TOKEN: usize = 16;
+
+/// All settings of one start.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) database: DatabaseSettings,
+    /// None: values are stored as plain text.
+    pub(crate) encryption_key: Option<EncryptionKey>,
+    /// There is one in [`Mode::Serve`]; there may be one in [`Mode::Dev`].
+    pub(crate) admin_token: Option<SecretString>,
+    pub(crate) server: ServerSettings,
+    pub(crate) log: LogSettings,
+    /// What is accepted but should not stay so; for the log, once there is one.
+    pub(crate) warnings: Vec<&'static str>,
+}
+
+/// Where the pool is stored, and how carefully.
+#[derive(Debug)]
+pub(crate) struct DatabaseSettings {
+    pub(crate) path: PathBuf,
+    pub(crate) synchronous: Synchronous,
+    pub(crate) busy_timeout: Duration,
+}
+
+/// Where the server listens, and how long it waits; `None` is for ever.
+#[derive(Debug)]
+pub(crate) struct ServerSettings {
+    pub(crate) host: IpAddr,
+    pub(crate) port: Port,
+    pub(crate) read_timeout: Option<Duration>,
+    pub(crate) write_timeout: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) shutdown_timeout: Option<Duration>,
+}
+
+/// A port, and whether another would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Port {
+    /// This one was asked for; 0 is any free one.
+    Asked(u16),
+    /// Nobody asked for this one.
+    Default(u16),
+}
+
+/// What is logged, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogSettings {
+    pub(crate) level: LevelFilter,
+    pub(crate) format: LogFormat,
+    /// Whether each request is logged.
+    pub(crate) requests: bool,
+    /// Whether `NO_COLOR` is set.
+    pub(crate) no_color: bool,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+impl Settings {
+    /// Reads all settings out of their sources.
+    pub(crate) fn read(sources: &Sources) -> Result<Self, ConfigError> {
+        let layers = Layers::merge(sources)?;
+        let admin_token = match sources.mode {
+            Mode::Migrate => None,
+            Mode::Dev => read_admin_token(&layers)?,
+            Mode::Serve => Some(read_admin_token(&layers)?.ok_or_else(|| {
+                ConfigError::new("ADMIN_TOKEN is required: set it, or ADMIN_TOKEN_FILE")
+            })?),
+        };
+        Ok(Self {
+            database: read_database(&layers)?,
+            encryption_key: read_encryption_key(&layers)?,
+            warnings: warnings(admin_token.as_ref()),
+            admin_token,
+            server: read_server(&layers)?,
+            log: read_log(&layers, sources)?,
+        })
+    }
+}
+
+fn read_database(layers: &Layers) -> Result<DatabaseSettings, ConfigError> {
+    if layers.is_given("DATABASE_URL") {
+        return Err(ConfigError::new(format!(
+            "{} is set, but this version does not support libSQL yet: unset it and set DB_PATH to \
+             use a local SQLite database",
+            layers.blame("DATABASE_URL")
+        )));
+    }
+    layers.parse("DB_MAX_OPEN_CONNS", |text| values::number(text, 1..=1))?;
+    Ok(DatabaseSettings {
+        path: layers.parse("DB_PATH", values::database_path)?,
+        synchronous: layers.parse("DB_SYNCHRONOUS", |text| values::word(text, &SYNCHRONOUS))?,
+        busy_timeout: layers.parse("DB_BUSY_TIMEOUT_MS", values::busy_timeout)?,
+    })
+}
+
+const SYNCHRONOUS: [(&str, Synchronous); 2] =
+    [("full", Synchronous::Full), ("normal", Synchronous::Normal)];
+
+fn read_server(layers: &Layers) -> Result<ServerSettings, ConfigError> {
+    let port = layers.parse("SERVER_PORT", |text| values::number(text, 0..=u16::MAX))?;
+    let is_asked = layers.is_given("SERVER_PORT");
+    Ok(ServerSettings {
+        host: layers.parse("SERVER_HOST", values::address)?,
+        port: if is_asked { Port::Asked(port) } else { Port::Default(port) },
+        read_timeout: layers.parse("SERVER_READ_TIMEOUT_SECONDS", values::timeout)?,
+        write_timeout: layers.parse("SERVER_WRITE_TIMEOUT_SECONDS", values::timeout)?,
+        idle_timeout: layers.parse("SERVER_IDLE_TIMEOUT_SECONDS", values::timeout)?,
+        shutdown_timeout: layers.parse("SERVER_SHUTDOWN_TIMEOUT_SECONDS", values::timeout)?,
+    })
+}
+
+fn read_log(layers: &Layers, sources: &Sources) -> Result<LogSettings, ConfigError> {
+    let no_color = sources.environment.iter().find(|(name, _)| *name == names::NO_COLOR);
+    Ok(LogSettings {
+        level: layers.parse("LOG_LEVEL", |text| values::word(text, &LEVELS))?,
+        format: layers.parse("LOG_FORMAT", |text| values::word(text, &FORMATS))?,
+        requests: layers.parse("LOG_REQUESTS", values::truth)?,
+        no_color: no_color.is_some_and(|(_, value)| !value.is_empty()),
+    })
+}
+
+const LEVELS: [(&str, LevelFilter); 5] = [
+    ("trace", LevelFilter::TRACE),
+    ("debug", LevelFilter::DEBUG),
+    ("info", LevelFilter::INFO),
+    ("warn", LevelFilter::WARN),
+    ("error", LevelFilter::ERROR),
+];
+const FORMATS: [(&str, LogFormat); 2] = [("json", LogFormat::Json), ("pretty", LogFormat::Pretty)];
+
+fn read_admin_token(layers: &Layers) -> Result<Option<SecretString>, ConfigError> {
+    let Some((token, blame)) = read_secret(layers, "ADMIN_TOKEN", "ADMIN_TOKEN_FILE")? else {
+        return Ok(None);
+    };
+    if !values::is_bearer_token(&token) {
+        return Err(refuse_secret(layers, blame, "ADMIN_TOKEN"));
+    }
+    Ok(Some(SecretString::from(token.as_str())))
+}
+
+fn read_encryption_key(layers: &Layers) -> Result<Option<EncryptionKey>, ConfigError> {
+    let Some((key, blame)) = read_secret(layers, "ENCRYPTION_KEY", "ENCRYPTION_KEY_FILE")? else {
+        return Ok(None);
+    };
+    let key = EncryptionKey::parse_hex(&key);
+    key.map(Some).map_err(|_| refuse_secret(layers, blame, "ENCRYPTION_KEY"))
+}
+
+/// A secret, and the setting that it came by: its own, or that of the file that holds it.
+fn read_secret<'a>(
+    layers: &Layers,
+    name: &'a str,
+    file_name: &'a str,
+) -> Result<Option<(Zeroizing<String>, &'a str)>, ConfigError> {
+    let path = match (layers.text(name)?, layers.text(file_name)?) {
+        (None, None) => return Ok(None),
+        (Some(secret), None) => return Ok(Some((secret, name))),
+        (None, Some(path)) => path,
+        (Some(_), Some(_)) => {
+            let [name, file_name] = [name, file_name].map(|name| layers.blame(name));
+            return Err(ConfigError::new(format!(
+                "{name} and {file_name} contradict each other: set one of them"
+            )));
+        }
+    };
+    let secret = secret_file::read_secret(Path::new(path.as_str())).map_err(|error| {
+        let blame = layers.blame(file_name);
+        // Not the path: it may be the secret itself, set by mistake.
+        ConfigError::new(format!("{blame} names a file that can't be read: {error}"))
+    })?;
+    Ok(Some((secret, file_name)))
+}
+
+/// The error of a secret that is not what it should be, told by where it came from.
+fn refuse_secret(layers: &Layers, blame: &str, name: &str) -> ConfigError {
+    if blame == name {
+        return layers.refuse(name);
+    }
+    let (blame, takes) = (layers.blame(blame), names::takes(name));
+    ConfigError::new(format!("{blame} names a file that must hold {takes}"))
+}
+
+fn warnings(admin_token: Option<&SecretString>) -> Vec<&'static str> {
+    let is_short = |token: &SecretString| token.expose_secret().len() < SHORT_ADMIN_TOKEN;
+    let short = admin_token.is_some_and(is_short);
+    let warning = "ADMIN_TOKEN is shorter than 16 characters: it can be guessed, make it longer";
+    short.then_some(warning).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! Every setting by its name: its default and what it takes. The one table of them.
+
+/// A setting: an environment variable, and in lower case a member of the configuration file.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// The variable's name.
+    pub(crate) name: &'static str,
+    /// Its value where none is given; empty for none.
+    pub(crate) default: &'static str,
+    /// What it takes, to follow "takes".
+    pub(crate) takes: &'static str,
+}
+
+const fn setting(name: &'static str, default: &'static str, takes: &'static str) -> Setting {
+    Setting { name, default, takes }
+}
+
+const A_TOKEN: &str =
+    "1 to 1024 visible ASCII characters without spaces, as it is sent as a bearer token";
+const A_PATH: &str = "the path of a file";
+const SECONDS: &str = "a whole number of seconds from 0 (no timeout) to 31536000";
+
+/// All settings, in the order of the documentation.
+pub(crate) const SETTINGS: &[Setting] = &[
+    setting("ADMIN_TOKEN", "", A_TOKEN),
+    setting("ADMIN_TOKEN_FILE", "", "the path of a file that holds the admin token"),
+    setting("ENCRYPTION_KEY", "", "64 hexadecimal digits (32 bytes)"),
+    setting(
+        "ENCRYPTION_KEY_FILE",
+        "",
+        "the path of a file that holds the encryption key as 64 hexadecimal digits",
+    ),
+    setting("DATABASE_URL", "", "nothing yet"),
+    setting("DB_PATH", "./data/pool.db", A_PATH),
+    setting("DB_MAX_OPEN_CONNS", "1", "1 with a local SQLite database"),
+    setting("DB_BUSY_TIMEOUT_MS", "5000", "a whole number of milliseconds from 0 to 2147483647"),
+    setting("DB_SYNCHRONOUS", "full", "full or normal"),
+    setting("SERVER_HOST", "::", "an IP address, such as :: (all addresses), 0.0.0.0 or 127.0.0.1"),
+    setting("SERVER_PORT", "8080", "a port from 0 (any free one) to 65535"),
+    setting("SERVER_READ_TIMEOUT_SECONDS", "30", SECONDS),
+    setting("SERVER_WRITE_TIMEOUT_SECONDS", "30", SECONDS),
+    setting("SERVER_IDLE_TIMEOUT_SECONDS", "120", SECONDS),
+    setting("SERVER_SHUTDOWN_TIMEOUT_SECONDS", "30", SECONDS),
+    setting("LOG_LEVEL", "info", "trace, debug, info, warn or error"),
+    setting("LOG_FORMAT", "json", "json or pretty"),
+    setting(
+        "LOG_REQUESTS",
+        "true",
+        "true or false (also 1, t, T, TRUE, True, 0, f, F, FALSE, False)",
+    ),
+];
+
+/// What `--dev` puts in place of the defaults above.
+pub(crate) const DEV_DEFAULTS: &[(&str, &str)] =
+    &[("DB_PATH", "./data/dev.db"), ("SERVER_HOST", "127.0.0.1"), ("LOG_FORMAT", "pretty")];
+
+/// Says, where it is set at all, that output is to have no colours: <https://no-color.org>. It is
+/// read from the environment alone.
+pub(crate) const NO_COLOR: &str = "NO_COLOR";
+
+/// What a setting takes, to follow "takes".
+pub(crate) fn takes(name: &str) -> &'static str {
+    let setting = SETTINGS.iter().find(|setting| setting.name == name);
+    setting.expect("every setting that is read stands in the table").takes
+}

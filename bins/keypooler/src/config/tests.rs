@@ -1,0 +1,341 @@
+//! Configuration from data to data.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+
+use super::*;
+
+const TOKEN: &str = "an-admin-token-for-tests";
+const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+/// Settings from an environment to which the admin token is added.
+fn from_env(environment: &[(&'static str, &str)]) -> Result<Settings, ConfigError> {
+    read("", environment, &[], Mode::Serve)
+}
+
+fn from_file(file: &str) -> Result<Settings, ConfigError> {
+    read(file, &[], &[], Mode::Serve)
+}
+
+fn read(
+    file: &str,
+    environment: &[(&'static str, &str)],
+    flags: &[(&'static str, &str)],
+    mode: Mode,
+) -> Result<Settings, ConfigError> {
+    let token = [("ADMIN_TOKEN", TOKEN)];
+    let has_token = |name: &str| environment.iter().any(|(given, _)| *given == name);
+    let is_bare = has_token("ADMIN_TOKEN") || has_token("ADMIN_TOKEN_FILE");
+    let token = if is_bare { &[][..] } else { &token[..] };
+    read_exactly(file, &[token, environment].concat(), flags, mode)
+}
+
+fn read_exactly(
+    file: &str,
+    environment: &[(&'static str, &str)],
+    flags: &[(&'static str, &str)],
+    mode: Mode,
+) -> Result<Settings, ConfigError> {
+    Settings::read(&Sources {
+        file: Some(ConfigFile { name: "keypooler.toml".to_owned(), text: file.to_owned() }),
+        environment: environment.iter().map(|(name, value)| (*name, value.into())).collect(),
+        flags: flags.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
+        mode,
+    })
+}
+
+fn message(result: Result<Settings, ConfigError>) -> String {
+    result.expect_err("these settings must be refused").to_string()
+}
+
+fn token(settings: &Settings) -> &str {
+    settings.admin_token.as_ref().unwrap().expose_secret()
+}
+
+fn seconds(secs: u64) -> Option<Duration> {
+    Some(Duration::from_secs(secs))
+}
+
+#[test]
+fn defaults_are_the_original_s() {
+    let settings = from_env(&[]).unwrap();
+    assert_eq!(token(&settings), TOKEN);
+    assert!(settings.encryption_key.is_none());
+    assert_eq!(settings.database.path, Path::new("./data/pool.db"));
+    assert_eq!(settings.database.busy_timeout, Duration::from_secs(5));
+    assert!(matches!(settings.database.synchronous, Synchronous::Full));
+    assert_eq!(settings.server.host, "::".parse::<IpAddr>().unwrap());
+    assert_eq!(settings.server.port, Port::Default(8080));
+    assert_eq!(settings.server.read_timeout, seconds(30));
+    assert_eq!(settings.server.write_timeout, seconds(30));
+    assert_eq!(settings.server.idle_timeout, seconds(120));
+    assert_eq!(settings.server.shutdown_timeout, seconds(30));
+    let log = LogSettings {
+        level: LevelFilter::INFO,
+        format: LogFormat::Json,
+        requests: true,
+        no_color: false,
+    };
+    assert_eq!(settings.log, log);
+    assert!(settings.warnings.is_empty());
+}
+
+#[test]
+fn reads_every_variable() {
+    let settings = from_env(&[
+        ("ENCRYPTION_KEY", KEY),
+        ("DB_PATH", "/srv/pool.db"),
+        ("DB_MAX_OPEN_CONNS", "1"),
+        ("DB_BUSY_TIMEOUT_MS", "250"),
+        ("DB_SYNCHRONOUS", "normal"),
+        ("SERVER_HOST", "127.0.0.1"),
+        ("SERVER_PORT", "9090"),
+        ("SERVER_READ_TIMEOUT_SECONDS", "1"),
+        ("SERVER_WRITE_TIMEOUT_SECONDS", "2"),
+        ("SERVER_IDLE_TIMEOUT_SECONDS", "3"),
+        ("SERVER_SHUTDOWN_TIMEOUT_SECONDS", "0"),
+        ("LOG_LEVEL", "debug"),
+        ("LOG_FORMAT", "pretty"),
+        ("LOG_REQUESTS", "F"),
+        ("NO_COLOR", "1"),
+    ])
+    .unwrap();
+    assert!(settings.encryption_key.is_some());
+    assert_eq!(settings.database.path, Path::new("/srv/pool.db"));
+    assert_eq!(settings.database.busy_timeout, Duration::from_millis(250));
+    assert!(matches!(settings.database.synchronous, Synchronous::Normal));
+    assert_eq!(settings.server.host, "127.0.0.1".parse::<IpAddr>().unwrap());
+    assert_eq!(settings.server.port, Port::Asked(9090));
+    assert_eq!(settings.server.read_timeout, seconds(1));
+    assert_eq!(settings.server.write_timeout, seconds(2));
+    assert_eq!(settings.server.idle_timeout, seconds(3));
+    assert_eq!(settings.server.shutdown_timeout, None);
+    let log = LogSettings {
+        level: LevelFilter::DEBUG,
+        format: LogFormat::Pretty,
+        requests: false,
+        no_color: true,
+    };
+    assert_eq!(settings.log, log);
+}
+
+#[test]
+fn an_empty_variable_is_an_unset_one() {
+    let empty: Vec<_> = names::SETTINGS.iter().map(|setting| (setting.name, "")).collect();
+    let refused = message(read_exactly("", &empty, &[], Mode::Serve));
+    assert!(refused.starts_with("ADMIN_TOKEN is required"), "{refused}");
+
+    let settings = read_exactly("server_port = 1", &empty, &[], Mode::Dev).unwrap();
+    assert_eq!(settings.server.port, Port::Asked(1));
+    assert_eq!(settings.log.level, LevelFilter::INFO);
+}
+
+#[test]
+fn flags_hide_the_environment_which_hides_the_file() {
+    let file = "server_port = 1\nserver_host = '10.0.0.1'\nlog_level = 'error'";
+    let environment = [("SERVER_PORT", "2"), ("SERVER_HOST", "10.0.0.2")];
+    let settings = read(file, &environment, &[("SERVER_PORT", "3")], Mode::Serve).unwrap();
+    assert_eq!(settings.server.port, Port::Asked(3));
+    assert_eq!(settings.server.host, "10.0.0.2".parse::<IpAddr>().unwrap());
+    assert_eq!(settings.log.level, LevelFilter::ERROR);
+}
+
+#[test]
+fn the_file_holds_numbers_and_truth_values_or_their_text() {
+    for file in ["server_port = 90\nlog_requests = false", "server_port = '90'\nlog_requests = '0'"]
+    {
+        let settings = from_file(file).unwrap();
+        assert_eq!(settings.server.port, Port::Asked(90));
+        assert!(!settings.log.requests);
+    }
+    let file = format!("admin_token = '{TOKEN}'\nencryption_key = '{KEY}'\ndb_path = ''");
+    let settings = read_exactly(&file, &[], &[], Mode::Serve).unwrap();
+    assert_eq!(token(&settings), TOKEN);
+    assert!(settings.encryption_key.is_some());
+    assert_eq!(settings.database.path, Path::new("./data/pool.db"));
+}
+
+#[test]
+fn every_setting_is_refused_by_name_and_without_its_value() {
+    let wrong = [
+        ("ADMIN_TOKEN", "hush hush"),
+        ("ADMIN_TOKEN", "hüsh"),
+        ("ADMIN_TOKEN_FILE", "/nowhere/hush"),
+        ("ENCRYPTION_KEY", "hush"),
+        ("ENCRYPTION_KEY_FILE", "/nowhere/hush"),
+        ("DATABASE_URL", "libsql://hush?authToken=hush"),
+        ("DB_PATH", ":memory:"),
+        ("DB_PATH", "file:hush"),
+        ("DB_PATH", "/"),
+        ("DB_MAX_OPEN_CONNS", "2"),
+        ("DB_MAX_OPEN_CONNS", "0"),
+        ("DB_BUSY_TIMEOUT_MS", "-1"),
+        ("DB_SYNCHRONOUS", "off"),
+        ("SERVER_HOST", "localhost"),
+        ("SERVER_PORT", "65536"),
+        ("SERVER_PORT", "hush"),
+        ("SERVER_READ_TIMEOUT_SECONDS", "30s"),
+        ("SERVER_WRITE_TIMEOUT_SECONDS", "-1"),
+        ("SERVER_IDLE_TIMEOUT_SECONDS", "1.5"),
+        ("SERVER_SHUTDOWN_TIMEOUT_SECONDS", "99999999999999999999"),
+        ("LOG_LEVEL", "hush"),
+        ("LOG_FORMAT", "xml"),
+        ("LOG_REQUESTS", "yes"),
+    ];
+    for (name, value) in wrong {
+        let refused = message(from_env(&[(name, value)]));
+        assert!(refused.starts_with(&format!("{name} ")), "{refused}");
+        assert!(!refused.contains("hush") && !refused.contains("hüsh"), "{refused}");
+        assert_eq!(refused.lines().count(), 1, "{refused}");
+    }
+    let named: std::collections::HashSet<_> = wrong.iter().map(|(name, _)| *name).collect();
+    assert_eq!(named.len(), names::SETTINGS.len(), "a setting has no refusal in this test");
+}
+
+#[test]
+fn says_what_a_setting_takes() {
+    let refused = message(from_env(&[("SERVER_PORT", "x")]));
+    assert_eq!(refused, "SERVER_PORT takes a port from 0 (any free one) to 65535");
+}
+
+#[test]
+fn blames_the_source_that_was_heard() {
+    let refused = message(from_file("server_port = 'x'"));
+    assert!(refused.starts_with("server_port in keypooler.toml takes"), "{refused}");
+    let refused = message(read("", &[], &[("SERVER_PORT", "")], Mode::Serve));
+    assert!(refused.starts_with("--port (SERVER_PORT) takes"), "{refused}");
+    let refused = message(read("", &[], &[("DB_PATH", "")], Mode::Serve));
+    assert!(refused.starts_with("--db (DB_PATH) takes"), "{refused}");
+}
+
+#[test]
+fn members_of_another_type_are_refused() {
+    for value in ["1.5", "[1]", "{ a = 1 }", "2026-11-23", "18446744073709551615"] {
+        let refused = message(from_file(&format!("server_port = {value}")));
+        assert!(refused.starts_with("server_port") || refused.contains("valid TOML"), "{refused}");
+    }
+}
+
+#[test]
+fn unknown_members_are_named() {
+    let refused = message(from_file("db_path = 'x'\nSERVER_PORT = 1\nserver_prot = 1"));
+    assert!(refused.contains("SERVER_PORT, server_prot ("), "{refused}");
+    assert!(refused.contains("keypooler.toml"), "{refused}");
+    let refused = message(from_file("[server]\nport = 1"));
+    assert!(refused.contains("not known: server ("), "{refused}");
+}
+
+#[test]
+fn broken_toml_is_told_by_its_place_alone() {
+    for file in ["\nadmin_token = hush", "\nadmin_token = 'hush", "\nadmin_token 'hush'"] {
+        let refused = message(from_file(file));
+        assert!(refused.starts_with("keypooler.toml is not valid TOML at line 2"), "{refused}");
+        assert!(!refused.contains("hush"), "{refused}");
+    }
+    let refused = message(from_file("admin_token = 'hush'\nadmin_token = 'hush'"));
+    assert!(!refused.contains("hush"), "{refused}");
+}
+
+#[test]
+fn a_variable_that_is_not_utf8_is_refused() {
+    let sources = Sources {
+        file: None,
+        environment: vec![("ADMIN_TOKEN", OsString::from_vec(b"hush\xff".to_vec()))],
+        flags: Vec::new(),
+        mode: Mode::Serve,
+    };
+    assert_eq!(message(Settings::read(&sources)), "ADMIN_TOKEN takes UTF-8 text");
+}
+
+#[test]
+fn secrets_are_read_from_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (token_path, key_path) = (path("token"), path("key"));
+    fs::write(&token_path, format!("{TOKEN}\n")).unwrap();
+    fs::write(&key_path, format!("{KEY}\r\n")).unwrap();
+    let environment =
+        [("ADMIN_TOKEN_FILE", token_path.as_str()), ("ENCRYPTION_KEY_FILE", key_path.as_str())];
+
+    let settings = from_env(&environment).unwrap();
+    assert_eq!(token(&settings), TOKEN);
+    assert!(settings.encryption_key.is_some());
+
+    for content in ["", "\n", "hush hush", "hush\n\n"] {
+        fs::write(&token_path, content).unwrap();
+        let refused = message(from_env(&environment));
+        assert!(refused.starts_with("ADMIN_TOKEN_FILE names a file that must hold"), "{refused}");
+        assert!(!refused.contains("hush"), "{refused}");
+    }
+}
+
+#[test]
+fn an_empty_encryption_key_file_does_not_mean_plain_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    fs::write(&path, "").unwrap();
+    let refused = message(from_env(&[("ENCRYPTION_KEY_FILE", path.to_str().unwrap())]));
+    assert!(refused.starts_with("ENCRYPTION_KEY_FILE names a file that must hold"), "{refused}");
+}
+
+#[test]
+fn a_secret_and_its_file_contradict_each_other() {
+    for (name, file_name) in
+        [("ADMIN_TOKEN", "ADMIN_TOKEN_FILE"), ("ENCRYPTION_KEY", "ENCRYPTION_KEY_FILE")]
+    {
+        let refused = message(from_env(&[(name, KEY), (file_name, "/nowhere/hush")]));
+        let expected = format!("{name} and {file_name} contradict each other: set one of them");
+        assert_eq!(refused, expected);
+    }
+    let file = "admin_token_file = '/nowhere/hush'";
+    let refused = message(read(file, &[("ADMIN_TOKEN", "hush")], &[], Mode::Serve));
+    assert!(refused.contains("admin_token_file in keypooler.toml contradict"), "{refused}");
+}
+
+#[test]
+fn a_short_admin_token_is_a_warning() {
+    assert!(from_env(&[("ADMIN_TOKEN", "sixteen-letters!")]).unwrap().warnings.is_empty());
+    assert_eq!(from_env(&[("ADMIN_TOKEN", "fifteen-letters")]).unwrap().warnings.len(), 1);
+}
+
+#[test]
+fn migrating_needs_no_admin_token() {
+    let settings = read_exactly("", &[], &[], Mode::Migrate).unwrap();
+    assert!(settings.admin_token.is_none());
+}
+
+#[test]
+fn development_has_its_own_defaults_and_needs_no_admin_token() {
+    let settings = read_exactly("", &[], &[], Mode::Dev).unwrap();
+    assert!(settings.admin_token.is_none());
+    assert_eq!(settings.database.path, Path::new("./data/dev.db"));
+    assert_eq!(settings.server.host, "127.0.0.1".parse::<IpAddr>().unwrap());
+    assert_eq!(settings.server.port, Port::Default(8080));
+    assert_eq!(settings.log.format, LogFormat::Pretty);
+
+    let environment = [("DB_PATH", "/srv/dev.db"), ("LOG_FORMAT", "json")];
+    let settings = read("", &environment, &[("SERVER_HOST", "::1")], Mode::Dev).unwrap();
+    assert_eq!(token(&settings), TOKEN);
+    assert_eq!(settings.database.path, Path::new("/srv/dev.db"));
+    assert_eq!(settings.server.host, "::1".parse::<IpAddr>().unwrap());
+    assert_eq!(settings.log.format, LogFormat::Json);
+}
+
+#[test]
+fn settings_print_no_secret() {
+    let settings = from_env(&[("ENCRYPTION_KEY", KEY)]).unwrap();
+    let printed = format!("{settings:?}");
+    assert!(!printed.contains(TOKEN) && !printed.contains(KEY), "{printed}");
+}
+
+#[test]
+fn a_named_file_must_be_there_and_the_usual_one_need_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.toml");
+    let refused = ConfigFile::read(Some(&path)).err().unwrap().to_string();
+    assert!(refused.contains("other.toml can't be read"), "{refused}");
+    fs::write(&path, "server_port = 1").unwrap();
+    assert_eq!(ConfigFile::read(Some(&path)).unwrap().unwrap().text, "server_port = 1");
+    assert!(ConfigFile::read(None).unwrap().is_none());
+}

@@ -1,0 +1,113 @@
+//! Serves: takes the port, opens the pool, answers until it is asked to drain, closes.
+
+use std::io;
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use keypool_engine::{
+    Clock, EncryptionKey, Engine, EngineSettings, Sealer, StoreSettings, Token, TokenDigest,
+};
+use keypool_http::{Drained, HttpSettings};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::config::{DatabaseSettings, Mode, Port, ServerSettings, Settings};
+use crate::dev::{self, Tour};
+use crate::listener::Listener;
+use crate::signals::Signals;
+
+/// Serves until a signal asks for the end.
+pub(crate) async fn serve(
+    settings: Settings,
+    accept_clock: bool,
+    mode: Mode,
+) -> anyhow::Result<()> {
+    let (_signals, drain) = Signals::watch().context("signals can't be watched")?;
+    // Before the database is touched: another program may still serve it on this port.
+    let listener = bind(&settings.server, mode)?;
+    let admin_is_given = settings.admin_token.is_some();
+    let admin_token = settings.admin_token.map_or_else(make_up_admin_token, Ok)?;
+
+    let database = settings.database.path.display().to_string();
+    let engine = Engine::open(EngineSettings {
+        store: store_settings(&settings.database),
+        sealer: sealer(settings.encryption_key),
+        admin_tokens: vec![TokenDigest::of(admin_token.expose_secret())],
+        clock: Clock::System,
+        accept_clock,
+    })
+    .await?;
+
+    let listener = listener.listen().context("the port was taken in the meantime")?;
+    let address = listener.local_addr().context("the socket has no address")?;
+    tracing::info!(database, "listening on {address}");
+
+    let http = http_settings(&settings.server, settings.log.requests);
+    let serving = keypool_http::serve(engine.clone(), listener, http, drain.asked());
+    let drained = if mode == Mode::Dev {
+        let tour = Tour { address, database: &database, admin_token: &admin_token, admin_is_given };
+        tokio::join!(serving, dev::show(tour)).0
+    } else {
+        serving.await
+    };
+    engine.close().await;
+    report(drained);
+    Ok(())
+}
+
+/// Where and how the pool is stored.
+pub(crate) fn store_settings(database: &DatabaseSettings) -> StoreSettings {
+    StoreSettings {
+        path: database.path.clone(),
+        synchronous: database.synchronous,
+        busy_timeout: database.busy_timeout,
+    }
+}
+
+/// What seals and opens values: with a key if there is one.
+pub(crate) fn sealer(key: Option<EncryptionKey>) -> Sealer {
+    key.map_or_else(Sealer::plain, Sealer::with_key)
+}
+
+fn http_settings(server: &ServerSettings, log_requests: bool) -> HttpSettings {
+    HttpSettings {
+        read_timeout: server.read_timeout,
+        write_timeout: server.write_timeout,
+        idle_timeout: server.idle_timeout,
+        shutdown_timeout: server.shutdown_timeout,
+        log_requests,
+    }
+}
+
+/// Takes the port; in development another one where it is taken and nobody asked for it.
+fn bind(server: &ServerSettings, mode: Mode) -> anyhow::Result<Listener> {
+    let (Port::Asked(port) | Port::Default(port)) = server.port;
+    let bound = match Listener::bind(server.host, port) {
+        Err(error) if mode == Mode::Dev && is_taken(server, &error) => {
+            Listener::bind(server.host, 0)
+        }
+        bound => bound,
+    };
+    bound.with_context(|| {
+        let address = SocketAddr::new(server.host, port);
+        format!("can't listen on {address} (SERVER_HOST, SERVER_PORT)")
+    })
+}
+
+fn is_taken(server: &ServerSettings, error: &io::Error) -> bool {
+    matches!(server.port, Port::Default(_)) && error.kind() == io::ErrorKind::AddrInUse
+}
+
+fn make_up_admin_token() -> anyhow::Result<SecretString> {
+    let token = Token::generate().context("no admin token can be made up")?;
+    Ok(SecretString::from(token.expose()))
+}
+
+fn report(drained: Drained) {
+    match drained {
+        Drained::All => tracing::info!("drained: all requests were answered"),
+        Drained::Cut(connections) => tracing::warn!(
+            connections,
+            "drained as far as SERVER_SHUTDOWN_TIMEOUT_SECONDS allowed: connections were cut"
+        ),
+    }
+}

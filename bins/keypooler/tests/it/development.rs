@@ -1,0 +1,66 @@
+//! `--dev`: from nothing to a drawn key.
+
+use std::net::TcpListener;
+use std::path::Path;
+
+use crate::support::{ADMIN_TOKEN, Server};
+
+/// Starts it and gives the `curl` line that it prints: its token and its path.
+fn start(folder: &Path, environment: &[(&str, &str)]) -> (Server, String, String) {
+    let mut server = Server::start_with(folder, &["--dev"], environment);
+    let curl = server.wait_for_line(|line| line.starts_with("curl "));
+    let quoted: Vec<&str> = curl.split('"').collect();
+    let [_, header, _, url, _] = quoted[..] else { panic!("{curl}") };
+    let token = header.strip_prefix("Authorization: Bearer ").expect(&curl).to_owned();
+    let origin = format!("http://{}", server.address);
+    let path = url.strip_prefix(&origin).expect(&curl).to_owned();
+    (server, token, path)
+}
+
+#[test]
+fn draws_without_any_set_up_and_tells_how_to_draw_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut server, token, path) = start(folder.path(), &[("SERVER_PORT", "0")]);
+    assert!(server.address.ip().is_loopback());
+    assert!(folder.path().join("data/dev.db").exists());
+    let log = server.log();
+    assert!(log.contains(r#""value": "not-a-real-key-1""#), "{log}");
+    assert!(log.contains("Admin token:    kp_") && log.contains("Consumer token: kp_"), "{log}");
+
+    let drawn = server.request("GET", &path, Some(&token), None);
+    assert_eq!(drawn.status, 200, "{}", drawn.body);
+    assert_eq!(drawn.json()["value"], "not-a-real-key-2");
+    let keys = server.request("GET", "/admin/keys", Some(&token), None);
+    assert_eq!(keys.status, 403, "the token is a consumer's");
+    server.terminate();
+    assert_eq!(server.wait(), Some(0), "{}", server.log());
+
+    // The consumer's token can't be shown again: the next start draws as the admin, the next key.
+    let (server, token, path) = start(folder.path(), &[("SERVER_PORT", "0")]);
+    assert!(server.log().contains(r#""value": "not-a-real-key-3""#), "{}", server.log());
+    let drawn = server.request("GET", &path, Some(&token), None);
+    assert_eq!(drawn.json()["value"], "not-a-real-key-1", "{}", drawn.body);
+    let keys = server.request("GET", "/admin/keys", Some(&token), None);
+    assert_eq!(keys.json().as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn takes_another_port_where_the_usual_one_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    // Taken by this or by somebody else.
+    let _taken = TcpListener::bind("127.0.0.1:8080");
+    let (server, token, path) = start(folder.path(), &[]);
+    assert_ne!(server.address.port(), 8080);
+    assert_eq!(server.request("GET", &path, Some(&token), None).status, 200);
+}
+
+#[test]
+fn does_not_print_an_admin_token_that_was_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = [("SERVER_PORT", "0"), ("ADMIN_TOKEN", ADMIN_TOKEN), ("DB_PATH", "mine.db")];
+    let (server, _, _) = start(folder.path(), &environment);
+    assert!(!server.log().contains(ADMIN_TOKEN), "{}", server.log());
+    assert!(folder.path().join("mine.db").exists());
+    let keys = server.request("GET", "/admin/keys", Some(ADMIN_TOKEN), None);
+    assert_eq!(keys.status, 200);
+}

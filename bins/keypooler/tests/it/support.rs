@@ -1,0 +1,10 @@
+//! Starts the binary in a folder of its own, talks to it, and ends it by its id, whatever happens.
+
+mod http;
+mod server;
+
+pub(crate) use http::Connection;
+pub(crate) use server::{Server, run};
+
+/// An admin token long enough to give no warning.
+pub(crate) const ADMIN_TOKEN: &str = "admin-token-for-socket-tests";

@@ -1,0 +1,225 @@
+//! The binary as a process.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::http::{Answer, Connection};
+
+/// Longer than a start or an end takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The binary, about to run in `folder` with nothing but this environment.
+fn command(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keypooler"));
+    command.current_dir(folder).args(arguments).env_clear();
+    command.envs(environment.iter().copied()).stdin(Stdio::null());
+    command
+}
+
+/// Runs the binary to its end: for what does not serve.
+pub(crate) fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    command(folder, arguments, environment).output().expect("the binary runs")
+}
+
+/// A server that runs. It is killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    /// Where it listens, as seen from this machine.
+    pub(crate) address: SocketAddr,
+    /// All that it wrote, standard output and error, as far as it was read.
+    output: Arc<Mutex<String>>,
+    lines: Receiver<String>,
+}
+
+impl Server {
+    /// Starts it on a free port of 127.0.0.1, with its working directory in `folder`, and waits until
+    /// it listens. What `environment` sets goes before that.
+    pub(crate) fn start(folder: &Path, environment: &[(&str, &str)]) -> Self {
+        Self::start_heard(folder, &[], &completed(environment), Hearing::All)
+    }
+
+    /// The same, and closes its standard output once it listens.
+    pub(crate) fn start_unheard(folder: &Path, environment: &[(&str, &str)]) -> Self {
+        Self::start_heard(folder, &[], &completed(environment), Hearing::UntilItListens)
+    }
+
+    /// Starts it with these arguments and nothing but this environment, and waits until it listens.
+    pub(crate) fn start_with(
+        folder: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        Self::start_heard(folder, arguments, environment, Hearing::All)
+    }
+
+    fn start_heard(
+        folder: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        hearing: Hearing,
+    ) -> Self {
+        let mut child = command(folder, arguments, environment)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let output = Arc::new(Mutex::new(String::new()));
+        let (said, lines) = channel();
+        if let Some(stdout) = child.stdout.take() {
+            listen(stdout, hearing, &output, said.clone());
+        }
+        if let Some(stderr) = child.stderr.take() {
+            listen(stderr, Hearing::All, &output, said);
+        }
+        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let mut server = Self { child, address: nowhere, output, lines };
+        let listening = server.wait_for_line(|line| address_in(line).is_some());
+        let address = address_in(&listening).expect("the line was chosen for its address");
+        server.address = seen_from_here(address);
+        server
+    }
+
+    /// One request over a connection of its own.
+    pub(crate) fn request(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Option<&str>,
+    ) -> Answer {
+        self.try_request(method, path, token, body)
+            .unwrap_or_else(|error| panic!("{method} {path}: {error}\n{}", self.log()))
+    }
+
+    /// The same, where the server may go away.
+    pub(crate) fn try_request(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Option<&str>,
+    ) -> std::io::Result<Answer> {
+        Connection::try_open(self.address)?.request(method, path, token, body)
+    }
+
+    /// A connection to make several requests on.
+    pub(crate) fn connect(&self) -> Connection {
+        Connection::try_open(self.address).expect("the server accepts connections")
+    }
+
+    /// All that it wrote so far.
+    pub(crate) fn log(&self) -> String {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits for a line that was not waited for before.
+    pub(crate) fn wait_for_line(&mut self, is_it: impl Fn(&str) -> bool) -> String {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) if is_it(&line) => return line,
+                Ok(_) => {}
+                Err(error) => panic!("{error}: the line did not come:\n{}", self.log()),
+            }
+        }
+    }
+
+    /// Asks it to drain and end.
+    pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(id.expect("a process has an id"), signal).expect("the server still runs");
+    }
+
+    /// Ends it as `kill -9` does.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("the server still runs");
+        self.wait();
+    }
+
+    /// Waits for its end and gives its exit code, if no signal ended it.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end:\n{}", self.log()),
+            }
+        }
+        self.child.wait().expect("a child can be waited for").code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only where it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How long what the server writes is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hearing {
+    All,
+    UntilItListens,
+}
+
+/// The environment, with what is needed to start where it does not say otherwise.
+fn completed<'a>(environment: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let usual =
+        [("ADMIN_TOKEN", super::ADMIN_TOKEN), ("SERVER_HOST", "127.0.0.1"), ("SERVER_PORT", "0")];
+    let is_given = |name: &str| environment.iter().any(|(given, _)| *given == name);
+    let usual = usual.into_iter().filter(|(name, _)| !is_given(name));
+    usual.chain(environment.iter().copied()).collect()
+}
+
+/// Reads lines in a thread of its own, which ends when the process does.
+fn listen(
+    stream: impl Read + Send + 'static,
+    hearing: Hearing,
+    output: &Arc<Mutex<String>>,
+    said: Sender<String>,
+) {
+    let output = Arc::clone(output);
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            {
+                let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+                output.push_str(&line);
+                output.push('\n');
+            }
+            let is_enough = hearing == Hearing::UntilItListens && address_in(&line).is_some();
+            // Nobody may be waiting for a line any more.
+            let _ = said.send(line);
+            if is_enough {
+                return;
+            }
+        }
+    });
+}
+
+/// The address in the line that tells of it, in either format of the log.
+fn address_in(line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once("listening on ")?;
+    let end = rest.find(|char: char| !(char.is_ascii_hexdigit() || "[].:".contains(char)));
+    rest.split_at_checked(end.unwrap_or(rest.len()))?.0.parse().ok()
+}
+
+fn seen_from_here(address: SocketAddr) -> SocketAddr {
+    let ip =
+        if address.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { address.ip() };
+    SocketAddr::new(ip, address.port())
+}
