@@ -144,6 +144,7 @@ async fn converse(app: App, stream: TcpStream, settings: HttpSettings, watcher: 
         // Who closes its half after sending still wants the answer, and a draw under way is finished.
         .half_close(true)
         .max_buf_size(MOST_BUFFERED)
+        .max_header_size(MOST_BUFFERED)
         .serve_connection(TokioIo::new(socket), service);
     if let Err(error) = watcher.watch(connection).await {
         // hyper's texts name what failed, never what was sent.

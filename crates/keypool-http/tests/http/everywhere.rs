@@ -196,9 +196,10 @@ async fn exactly_one_authorization_header_in_any_case_of_the_scheme() {
     };
     let bearer = format!("bEARER {ADMIN}");
     assert_eq!(pool.call(with(&[&bearer])).await.status, 200);
-    for values in [&[&bearer, &bearer][..], &[ADMIN], &["Basic YTpi"], &["Bearer"], &[""]] {
-        let values: Vec<&str> = values.iter().map(|value| &**value).collect();
-        pool.call(with(&values)).await.expect_problem(401, "unauthorized");
+    let refused: [&[&str]; 5] =
+        [&[&bearer, &bearer], &[ADMIN], &["Basic YTpi"], &["Bearer"], &[""]];
+    for values in refused {
+        pool.call(with(values)).await.expect_problem(401, "unauthorized");
     }
 }
 

@@ -99,7 +99,7 @@ async fn no_secret_is_ever_there() {
     pool.delete("/admin/keys/sesame-6").await;
     pool.send("SESAME7".parse().unwrap(), "/key", "sesame-8", "sesame-9").await;
     let text = log.text();
-    assert_eq!(log.requests().len(), 10);
+    assert_eq!(log.requests().len(), 11);
     for secret in ["sesame", "SESAME", ADMIN, &token] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Frame};
+use hyper::body::{Body, Frame, SizeHint};
 use keypool_engine::{
     Clock, Engine, EngineSettings, ManualClock, Sealer, StoreSettings, Synchronous, Timestamp,
     TokenDigest,
@@ -192,7 +192,8 @@ pub(crate) fn request<B>(method: Method, path: &str, token: &str, body: B) -> Re
 
 /// A body that does as it is told.
 pub(crate) struct Scripted {
-    pub(crate) steps: VecDeque<Step>,
+    steps: VecDeque<Step>,
+    declared: u64,
 }
 
 pub(crate) enum Step {
@@ -204,7 +205,12 @@ pub(crate) enum Step {
 
 impl Scripted {
     pub(crate) fn new(steps: impl IntoIterator<Item = Step>) -> Self {
-        Self { steps: steps.into_iter().collect() }
+        Self { steps: steps.into_iter().collect(), declared: 0 }
+    }
+
+    /// The same, with a length that was announced.
+    pub(crate) fn declared(self, length: u64) -> Self {
+        Self { declared: length, ..self }
     }
 }
 
@@ -226,5 +232,11 @@ impl Body for Scripted {
             }
             Some(Step::Panic) => panic!("a bug in a test"),
         }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = SizeHint::new();
+        hint.set_lower(self.declared);
+        hint
     }
 }

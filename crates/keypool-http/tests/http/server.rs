@@ -149,7 +149,11 @@ async fn what_hyper_refuses_looks_like_ours() {
         ("GET /a b HTTP/1.1\r\n\r\n".to_owned(), 400, "malformed_request"),
         ("GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n".to_owned(), 400, "malformed_request"),
         (get(&format!("/{long}")), 414, "uri_too_long"),
-        (format!("GET / HTTP/1.1\r\nA: {long}\r\nB: {long}\r\n\r\n"), 431, "headers_too_large"),
+        (
+            format!("GET / HTTP/1.1\r\nA: {long}\r\nB: {long}\r\nC: {long}\r\n\r\n"),
+            431,
+            "headers_too_large",
+        ),
     ];
     for (sent, status, code) in cases {
         let mut connection = server.connect().await;
