@@ -6,11 +6,15 @@ use crate::{edges, run};
 pub(crate) fn ci() -> anyhow::Result<()> {
     Cargo::new(&["fmt", "--all", "--check"]).run()?;
     edges::check()?;
-    Cargo::new(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]).run()?;
-    Cargo::new(&["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings").run()?;
+    Cargo::new(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+        .run()?;
+    Cargo::new(&["doc", "--workspace", "--no-deps", "--locked"])
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .run()?;
     licences()?;
     for (package, example) in [("keypool-core", "embed_core"), ("keypool-engine", "embed_engine")] {
-        Cargo::new(&["run", "--quiet", "--locked", "--package", package, "--example", example]).run()?;
+        Cargo::new(&["run", "--quiet", "--locked", "--package", package, "--example", example])
+            .run()?;
     }
     // The binary as it is released, over real sockets.
     Cargo::new(&["test", "--release", "--locked", "--package", "keypooler"]).run()?;
@@ -22,7 +26,9 @@ pub(crate) fn ci() -> anyhow::Result<()> {
 
 fn licences() -> anyhow::Result<()> {
     if !Cargo::new(&["deny", "--version"]).succeeds() {
-        say("cargo-deny is not installed: licences, bans and sources are not checked (cargo install cargo-deny)");
+        say(
+            "cargo-deny is not installed: licences, bans and sources are not checked (cargo install cargo-deny)",
+        );
         return Ok(());
     }
     Cargo::new(&["deny", "--offline", "check", "licenses", "bans", "sources"]).run()

@@ -23,7 +23,8 @@ const ALLOWED: [(&str, &[&str]); 7] = [
 /// # Errors
 /// If a crate has an edge that is not allowed, or is not in the list.
 pub(crate) fn check() -> anyhow::Result<()> {
-    let metadata = Cargo::new(&["metadata", "--format-version", "1", "--no-deps", "--locked"]).output()?;
+    let metadata =
+        Cargo::new(&["metadata", "--format-version", "1", "--no-deps", "--locked"]).output()?;
     let metadata: Value = serde_json::from_slice(&metadata).context("cargo metadata is JSON")?;
     for package in metadata["packages"].as_array().context("cargo metadata lists packages")? {
         let name = package["name"].as_str().context("a package has a name")?;

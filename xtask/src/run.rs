@@ -33,7 +33,8 @@ impl Cargo {
     /// # Errors
     /// If cargo can't be started or fails.
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let shown: Vec<_> = self.arguments.iter().map(|argument| argument.to_string_lossy()).collect();
+        let shown: Vec<_> =
+            self.arguments.iter().map(|argument| argument.to_string_lossy()).collect();
         let shown = format!("cargo {}", shown.join(" "));
         say(&format!("$ {shown}"));
         let status = self.command().status().with_context(|| format!("could not start {shown}"))?;
