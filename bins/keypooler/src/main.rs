@@ -3,9 +3,9 @@
 mod config;
 mod dev;
 mod flags;
+mod limits;
 mod listener;
 mod logging;
-mod memory;
 mod migrate;
 mod serve;
 mod signals;
@@ -25,7 +25,8 @@ const FAILED: u8 = 1;
 const MISCONFIGURED: u8 = 2;
 
 fn main() -> ExitCode {
-    memory::keep_out_of_core_dumps();
+    limits::forbid_core_dumps();
+    limits::raise_open_files();
     let command = CommandLine::parse().into_command();
     let settings = match read_settings(&command) {
         Ok(settings) => settings,

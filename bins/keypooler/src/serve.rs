@@ -27,11 +27,15 @@ pub(crate) async fn serve(
     let admin_is_given = settings.admin_token.is_some();
     let admin_token = settings.admin_token.map_or_else(make_up_admin_token, Ok)?;
 
+    let admin_digest = TokenDigest::of(admin_token.expose_secret());
+    // From here on the digest is enough, except to show how to call.
+    let shown_token = (mode == Mode::Dev).then_some(admin_token);
+
     let database = settings.database.path.display().to_string();
     let engine = Engine::open(EngineSettings {
         store: store_settings(&settings.database),
         sealer: sealer(settings.encryption_key),
-        admin_tokens: vec![TokenDigest::of(admin_token.expose_secret())],
+        admin_tokens: vec![admin_digest],
         clock: Clock::System,
         accept_clock,
     })
@@ -43,8 +47,8 @@ pub(crate) async fn serve(
 
     let http = http_settings(&settings.server, settings.log.requests);
     let serving = keypool_http::serve(engine.clone(), listener, http, drain.asked());
-    let drained = if mode == Mode::Dev {
-        let tour = Tour { address, database: &database, admin_token: &admin_token, admin_is_given };
+    let drained = if let Some(admin_token) = &shown_token {
+        let tour = Tour { address, database: &database, admin_token, admin_is_given };
         tokio::join!(serving, dev::show(tour)).0
     } else {
         serving.await

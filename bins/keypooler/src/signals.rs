@@ -2,10 +2,18 @@
 
 use std::io;
 use std::process;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// A second signal that follows the first this closely is the same request: `timeout` and other
+/// supervisors signal a process and then its whole group.
+const ECHO: Duration = Duration::from_millis(25);
+/// What is left to a drain whose request came twice.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// The request to drain, as it is waited for. Clones wait for the same one.
 #[derive(Clone, Debug)]
@@ -40,7 +48,7 @@ impl Drain {
     pub(crate) async fn asked(mut self) {
         // An error means that nobody watches any more: then nobody can ask either.
         if self.asked.wait_for(|asked| *asked).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
@@ -49,7 +57,10 @@ async fn answer(mut terminate: Signal, mut interrupt: Signal, ask: watch::Sender
     let (name, _) = next(&mut terminate, &mut interrupt).await;
     tracing::info!("{name}: draining; the same again ends at once");
     let _ = ask.send(true);
-    let (name, code) = next(&mut terminate, &mut interrupt).await;
+    let (name, code) = match timeout(ECHO, next(&mut terminate, &mut interrupt)).await {
+        Ok(echo) => timeout(GRACE, next(&mut terminate, &mut interrupt)).await.unwrap_or(echo),
+        Err(_) => next(&mut terminate, &mut interrupt).await,
+    };
     tracing::warn!("{name} again: ending at once");
     process::exit(code);
 }

@@ -17,6 +17,9 @@ const ENVIRONMENT: &str = "environment";
 const FLAG: &str = "flag";
 
 /// The values that were given, the strongest source first to be heard.
+///
+/// figment does not wipe what it held; a secret that must not stay in freed memory comes by its
+/// `*_FILE` setting, which passes here as a path alone.
 pub(crate) struct Layers {
     figment: Figment,
 }

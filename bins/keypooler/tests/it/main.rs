@@ -1,5 +1,11 @@
 //! The binary over real sockets, as its callers and operators meet it.
 
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what fails here is a test, in its helpers too"
+)]
+
 mod configuration;
 mod development;
 mod migration;

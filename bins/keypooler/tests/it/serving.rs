@@ -81,6 +81,15 @@ fn a_second_signal_ends_at_once() {
 }
 
 #[test]
+fn a_signal_that_comes_twice_in_a_moment_still_lets_it_drain() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path(), &[]);
+    server.terminate();
+    server.terminate();
+    assert_eq!(server.wait(), Some(0), "{}", server.log());
+}
+
+#[test]
 fn a_drain_waits_no_longer_than_it_is_allowed_to() {
     let folder = tempfile::tempdir().unwrap();
     let environment =
@@ -175,4 +184,14 @@ fn requests_are_logged_unless_they_are_not_to_be() {
             }
         }
     }
+}
+
+/// Promise 8.
+#[test]
+fn leaves_no_core_dump() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().filter(|word| *word == "0").count(), 2, "{core}");
 }

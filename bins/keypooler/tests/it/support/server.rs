@@ -137,9 +137,14 @@ impl Server {
         self.signal(Signal::TERM);
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let id = i32::try_from(self.id()).ok().and_then(Pid::from_raw);
         kill_process(id.expect("a process has an id"), signal).expect("the server still runs");
     }
 
