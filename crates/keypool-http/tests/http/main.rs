@@ -1,5 +1,11 @@
 //! The API over a real engine: in process for what is said, over sockets for how it is carried.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what fails in a test's helpers fails the test"
+)]
+
 mod add_consumer;
 mod add_key;
 mod add_scope;
