@@ -31,7 +31,7 @@ offset_by (written, day_and_time, fraction, offset) AS (
     FROM parted
 )
 SELECT written, CASE
-    WHEN strftime('%Y-%m-%d %H:%M:%S', day_and_time) = day_and_time
+    WHEN datetime(unixepoch(day_and_time), 'unixepoch') = day_and_time -- so there is such a day
         AND (fraction = '' OR (fraction GLOB '.[0-9]*' AND instr(substr(fraction, 2), '.') = 0))
         AND CAST(substr(offset, 2, 2) AS INTEGER) <= 23 AND CAST(substr(offset, 4, 2) AS INTEGER) <= 59
     THEN unixepoch(day_and_time) * 1000

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::driver::Statement;
+use crate::driver::{DriverError, Statement};
 use crate::error::OpenStoreError;
 use crate::sqlite::connection::Connection;
 use crate::sqlite::lock::beside;
@@ -22,7 +22,7 @@ pub(crate) async fn write_copy(
         |source| OpenStoreError::Backup { path: path.to_owned(), copy: copy.clone(), source };
     empty_file(&unfinished).map_err(failed)?;
     let target = unfinished.to_string_lossy().into_owned();
-    let written = connection.read(Statement::new("VACUUM INTO ?1").with(target)).await;
+    let written = vacuum_into(connection, target).await;
     if let Err(error) = written {
         // The database is as it was; what is left of the copy is only in the way.
         let _ = fs::remove_file(&unfinished);
@@ -30,6 +30,12 @@ pub(crate) async fn write_copy(
     }
     settle(&unfinished, &copy).map_err(failed)?;
     Ok(copy)
+}
+
+/// `query_only` forbids this one too, though it writes nothing but the copy.
+async fn vacuum_into(connection: &mut Connection, target: String) -> Result<(), DriverError> {
+    connection.bare("PRAGMA query_only = OFF").await?;
+    connection.read(Statement::new("VACUUM INTO ?1").with(target)).await.map(drop)
 }
 
 fn free_name(path: &Path) -> PathBuf {

@@ -118,7 +118,7 @@ fn table<T, const COLUMNS: usize>(
             }
             match column {
                 Some(number) => {
-                    write!(text, "{number}").expect("writing to a String does not fail")
+                    write!(text, "{number}").expect("writing to a String does not fail");
                 }
                 None => text.push_str("null"),
             }

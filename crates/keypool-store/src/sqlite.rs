@@ -86,3 +86,109 @@ impl Sqlite {
         outcome.await.unwrap_or(Err(DriverError::Closed))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    async fn driver() -> (TempDir, Sqlite) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().canonicalize().unwrap().join("a.db");
+        fs::write(&path, "").unwrap();
+        let lock = FileLock::take(&path).unwrap();
+        let busy_timeout = Duration::from_millis(50);
+        let site = Site { path, synchronous: Synchronous::Full, busy_timeout };
+        let driver = Sqlite::open(site, lock).await.unwrap();
+        driver.script("CREATE TABLE a (n INTEGER, t TEXT);").await.unwrap();
+        (folder, driver)
+    }
+
+    fn insert(n: i64) -> Statement {
+        Statement::new("INSERT INTO a (n) VALUES (?1)").with(n).touching(1)
+    }
+
+    async fn count(driver: &Sqlite) -> i64 {
+        driver
+            .read(Statement::new("SELECT count(*) FROM a"))
+            .await
+            .unwrap()
+            .remove(0)
+            .int()
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn after_a_full_disk_the_next_write_is_kept() {
+        let (_folder, driver) = driver().await;
+        // The limit is the connection's own: the one that is opened after the error does not have it.
+        driver.write(vec![Statement::new("PRAGMA max_page_count = 2")]).await.unwrap();
+        let large = || Statement::new("INSERT INTO a (t) VALUES (hex(zeroblob(100000)))");
+        let full = driver.write(vec![insert(1), large()]).await;
+        assert!(matches!(full, Err(DriverError::Full)), "{full:?}");
+        assert_eq!(count(&driver).await, 0);
+        driver.write(vec![insert(2), large(), insert(3)]).await.unwrap();
+        assert_eq!(count(&driver).await, 3);
+    }
+
+    #[tokio::test]
+    async fn a_write_that_touches_another_number_of_rows_is_undone() {
+        let (_folder, driver) = driver().await;
+        let none = Statement::new("UPDATE a SET n = 2 WHERE n = 9").touching(1);
+        let undone = driver.write(vec![insert(1), insert(2), none]).await;
+        assert!(matches!(
+            undone,
+            Err(DriverError::Touched { statement: 2, wanted: 1, touched: 0 })
+        ));
+        assert_eq!(count(&driver).await, 0);
+        driver.write(vec![insert(1), insert(2)]).await.unwrap();
+        assert_eq!(count(&driver).await, 2);
+    }
+
+    #[tokio::test]
+    async fn a_script_that_fails_is_undone() {
+        let (_folder, driver) = driver().await;
+        let failed =
+            driver.script("INSERT INTO a (n) VALUES (1); INSERT INTO b (n) VALUES (1);").await;
+        assert!(matches!(failed, Err(DriverError::Refused { .. })), "{failed:?}");
+        assert_eq!(count(&driver).await, 0);
+        driver.write(vec![insert(1)]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_reader_cannot_write() {
+        let (_folder, driver) = driver().await;
+        let refused = driver.read(insert(1)).await;
+        assert!(matches!(refused, Err(DriverError::ReadOnly)), "{refused:?}");
+        assert_eq!(count(&driver).await, 0);
+    }
+
+    #[tokio::test]
+    async fn errors_name_no_parameter() {
+        let (_folder, driver) = driver().await;
+        driver
+            .script("CREATE TABLE s (t TEXT UNIQUE CHECK (t <> 'bad'), n INTEGER) STRICT;")
+            .await
+            .unwrap();
+        let secret = |sql| Statement::new(sql).with("sk-hidden");
+        driver.write(vec![secret("INSERT INTO s (t) VALUES (?1)")]).await.unwrap();
+        for sql in [
+            "INSERT INTO s (t) VALUES (?1)",
+            "INSERT INTO s (n) VALUES (?1)",
+            "INSERT INTO s (n) SELECT value FROM json_each(?1)",
+            "INSERT INTO s (n) VALUES ('{}' -> ?1)",
+        ] {
+            match driver.write(vec![secret(sql)]).await {
+                Ok(()) => {}
+                Err(error) => {
+                    let text = format!("{error} {error:?}");
+                    assert!(!text.contains("hidden"), "{text}");
+                }
+            }
+        }
+        assert!(!format!("{:?}", secret("")).contains("hidden"));
+    }
+}

@@ -164,3 +164,23 @@ fn settle(error: DriverError, done: Option<bool>) -> Result<(), WriteError> {
         None => Err(WriteError::InDoubt(StoreError::Write(error))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_in_doubt_is_what_the_database_says_it_is() {
+        assert!(settle(DriverError::Disk(10), Some(true)).is_ok());
+        assert!(matches!(settle(DriverError::Disk(10), Some(false)), Err(WriteError::Failed(_))));
+        assert!(matches!(settle(DriverError::Disk(10), None), Err(WriteError::InDoubt(_))));
+    }
+
+    #[test]
+    fn only_errors_that_may_come_after_the_commit_leave_doubt() {
+        assert!(DriverError::Disk(10).leaves_doubt() && DriverError::Closed.leaves_doubt());
+        assert!(!DriverError::Busy.leaves_doubt());
+        assert!(!DriverError::Forbidden("UNIQUE".to_owned()).leaves_doubt());
+        assert!(!DriverError::Unreachable(Box::new(DriverError::Closed)).leaves_doubt());
+    }
+}

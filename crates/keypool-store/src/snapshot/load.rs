@@ -1,0 +1,188 @@
+//! Reads a snapshot in one statement, so that it is of one moment: each row says what it is.
+
+use std::collections::BTreeMap;
+
+use keypool_core::{ConsumerNo, FeatureNo, GrantId, KeyNo, TierNo, Timestamp};
+
+use super::{ConsumerRow, CounterRow, KeyRow, LastNumbers, Snapshot, TierFeature, TierRow};
+use crate::driver::{DriverError, Row, Statement};
+use crate::sqlite::Sqlite;
+
+/// The first column says what a row is; the numbers are those of [`Loaded::take`].
+const SNAPSHOT: &str = "
+    SELECT 0, revision, (SELECT coalesce(max(tier_no), 0) FROM tiers),
+        (SELECT coalesce(max(feature_no), 0) FROM features), (SELECT coalesce(max(key_no), 0) FROM keys),
+        (SELECT coalesce(max(consumer_no), 0) FROM consumers), (SELECT max(id) FROM usage_events),
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM pool
+    UNION ALL SELECT 1, feature_no, name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM features
+    UNION ALL SELECT 2, tier_no, tier_uuid, name, description, created_ms,
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM tiers
+        WHERE deleted_ms IS NULL OR tier_no IN (SELECT tier_no FROM keys WHERE deleted_ms IS NULL)
+    UNION ALL SELECT 3, tier_no, feature_no, rate_limit, window_secs,
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM tier_features
+    UNION ALL SELECT 4, k.key_no, k.key_uuid, k.name, k.tier_no, k.key_value, k.is_active, k.expires_ms, k.usage_limit,
+        k.usage_window_secs, coalesce(b.used, 0), b.window_start_ms, k.metadata, k.created_ms
+        FROM keys AS k LEFT JOIN budget_counters AS b USING (key_no) WHERE k.deleted_ms IS NULL
+    UNION ALL SELECT 5, key_no, name, value, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM key_secrets
+    UNION ALL SELECT 6, key_no, feature_no, window_start_ms, used, last_grant,
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM rate_counters
+    UNION ALL SELECT 7, consumer_no, consumer_uuid, name, description, is_active, token_digest, created_ms,
+        NULL, NULL, NULL, NULL, NULL, NULL FROM consumers WHERE deleted_ms IS NULL AND consumer_no <> 0
+    UNION ALL SELECT 8, consumer_no, tier_no, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        FROM consumer_scopes";
+
+pub(crate) async fn load_snapshot(driver: &Sqlite) -> Result<Snapshot, DriverError> {
+    let mut loaded = Loaded::default();
+    for row in driver.read(Statement::new(SNAPSHOT)).await? {
+        loaded.take(row)?;
+    }
+    Ok(loaded.into_snapshot())
+}
+
+/// What was read so far, parents and what belongs to them apart: rows may come in any order.
+#[derive(Default)]
+struct Loaded {
+    revision: i64,
+    last: LastNumbers,
+    latest_grant: Option<GrantId>,
+    features: BTreeMap<FeatureNo, String>,
+    tiers: BTreeMap<TierNo, TierRow>,
+    tier_features: BTreeMap<(TierNo, FeatureNo), TierFeature>,
+    keys: BTreeMap<KeyNo, KeyRow>,
+    secrets: BTreeMap<(KeyNo, String), String>,
+    counters: BTreeMap<(KeyNo, FeatureNo), CounterRow>,
+    consumers: BTreeMap<ConsumerNo, ConsumerRow>,
+    scopes: Vec<(ConsumerNo, TierNo)>,
+}
+
+impl Loaded {
+    fn take(&mut self, mut row: Row) -> Result<(), DriverError> {
+        let (kind, no) = (row.int()?, row.int()?);
+        match kind {
+            0 => {
+                self.revision = no;
+                self.last = LastNumbers {
+                    tier: row.int()?,
+                    feature: row.int()?,
+                    key: row.int()?,
+                    consumer: row.int()?,
+                };
+                let newest = row.int_or_null()?.map(GrantId::new);
+                self.latest_grant = self.latest_grant.max(newest);
+            }
+            1 => {
+                self.features.insert(FeatureNo::new(no), row.text()?);
+            }
+            2 => {
+                self.tiers.insert(TierNo::new(no), tier_row(TierNo::new(no), row)?);
+            }
+            3 => {
+                let place = (TierNo::new(no), FeatureNo::new(row.int()?));
+                let feature = TierFeature { rate_limit: row.int()?, window_secs: row.int()? };
+                self.tier_features.insert(place, feature);
+            }
+            4 => {
+                self.keys.insert(KeyNo::new(no), key_row(KeyNo::new(no), row)?);
+            }
+            5 => {
+                self.secrets.insert((KeyNo::new(no), row.text()?), row.text()?);
+            }
+            6 => {
+                let counter = counter_row(row)?;
+                self.latest_grant = self.latest_grant.max(counter.last_grant);
+                self.counters.insert((KeyNo::new(no), counter.feature), counter);
+            }
+            7 => {
+                let no = ConsumerNo::new(no);
+                self.consumers.insert(no, consumer_row(no, row)?);
+            }
+            _ => self.scopes.push((ConsumerNo::new(no), TierNo::new(row.int()?))),
+        }
+        Ok(())
+    }
+
+    fn into_snapshot(mut self) -> Snapshot {
+        for ((tier, feature), terms) in self.tier_features {
+            if let Some(tier) = self.tiers.get_mut(&tier) {
+                tier.features.push((feature, terms));
+            }
+        }
+        for ((key, name), value) in self.secrets {
+            if let Some(key) = self.keys.get_mut(&key) {
+                key.secrets.push((name, value));
+            }
+        }
+        for ((key, _), counter) in self.counters {
+            if let Some(key) = self.keys.get_mut(&key) {
+                key.counters.push(counter);
+            }
+        }
+        for (consumer, tier) in self.scopes {
+            if let Some(consumer) = self.consumers.get_mut(&consumer) {
+                consumer.scopes.push(tier);
+            }
+        }
+        Snapshot {
+            revision: self.revision,
+            features: self.features.into_iter().collect(),
+            tiers: self.tiers.into_values().collect(),
+            keys: self.keys.into_values().collect(),
+            consumers: self.consumers.into_values().collect(),
+            last: self.last,
+            latest_grant: self.latest_grant,
+        }
+    }
+}
+
+fn tier_row(no: TierNo, mut row: Row) -> Result<TierRow, DriverError> {
+    Ok(TierRow {
+        no,
+        id: row.text()?,
+        name: row.text()?,
+        description: row.text()?,
+        created_at: Timestamp::from_millis(row.int()?),
+        features: Vec::new(),
+    })
+}
+
+fn key_row(no: KeyNo, mut row: Row) -> Result<KeyRow, DriverError> {
+    Ok(KeyRow {
+        no,
+        id: row.text()?,
+        name: row.text()?,
+        tier: TierNo::new(row.int()?),
+        value: row.text()?,
+        active: row.int()? == 1,
+        expires_at: row.int_or_null()?.map(Timestamp::from_millis),
+        usage_limit: row.int_or_null()?,
+        usage_window_secs: row.int_or_null()?,
+        usage_count: row.int()?,
+        usage_window_start: row.int_or_null()?.map(Timestamp::from_millis),
+        metadata: row.text()?,
+        created_at: Timestamp::from_millis(row.int()?),
+        secrets: Vec::new(),
+        counters: Vec::new(),
+    })
+}
+
+fn counter_row(mut row: Row) -> Result<CounterRow, DriverError> {
+    Ok(CounterRow {
+        feature: FeatureNo::new(row.int()?),
+        window_start: row.int_or_null()?.map(Timestamp::from_millis),
+        used: row.int()?,
+        last_grant: row.int_or_null()?.map(GrantId::new),
+    })
+}
+
+fn consumer_row(no: ConsumerNo, mut row: Row) -> Result<ConsumerRow, DriverError> {
+    Ok(ConsumerRow {
+        no,
+        id: row.text()?,
+        name: row.text()?,
+        description: row.text()?,
+        active: row.int()? == 1,
+        token_hash: row.text()?,
+        created_at: Timestamp::from_millis(row.int()?),
+        scopes: Vec::new(),
+    })
+}
