@@ -31,5 +31,7 @@ fn licences() -> anyhow::Result<()> {
         );
         return Ok(());
     }
+    // Offline it asks for every crate of the lock file, those for other platforms too.
+    Cargo::new(&["fetch", "--quiet", "--locked"]).run()?;
     Cargo::new(&["deny", "--offline", "check", "licenses", "bans", "sources"]).run()
 }
