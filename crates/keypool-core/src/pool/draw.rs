@@ -22,18 +22,24 @@ impl Pool {
         feature: FeatureNo,
         now: Timestamp,
     ) -> Result<Grant, Refusal> {
-        if !self.covers(access, feature) {
-            return Err(Refusal::NotCovered);
-        }
-        let id = self.ids.next(now).ok_or(Refusal::NoUsableKey)?;
+        let Some(id) = self.ids.next(now) else {
+            let covered = self.covers(access, feature);
+            return Err(if covered { Refusal::NoUsableKey } else { Refusal::NotCovered });
+        };
+        let mut covered = false;
         let mut next: Option<(Turn, usize)> = None;
         for line in self.coverage.lines(access, feature) {
+            covered = true;
             let candidate = self.lines[line].next(&mut self.seats, id.at());
-            next = candidate.into_iter().chain(next).min();
+            next = match (next, candidate) {
+                (Some(next), Some(candidate)) => Some(next.min(candidate)),
+                (next, candidate) => next.or(candidate),
+            };
         }
         match next {
             Some((_, seat)) => Ok(self.grant(seat, id)),
-            None => Err(self.refuse(access, feature)),
+            None if covered => Err(self.refuse(access, feature)),
+            None => Err(Refusal::NotCovered),
         }
     }
 
