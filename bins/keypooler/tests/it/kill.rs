@@ -37,9 +37,13 @@ fn killed_under_load_it_never_overruns_and_never_forgets() {
         let missing = received.difference(&events).count();
         assert_eq!(missing, 0, "grants without an event after round {round}");
         let charged = events.len() - received.len();
-        assert!(charged <= unrewarded + CLIENTS, "{charged} charged, not received, after round {round}");
+        assert!(
+            charged <= unrewarded + CLIENTS,
+            "{charged} charged, not received, after round {round}"
+        );
         unrewarded = charged;
-        let counted: u64 = keys(&server).iter().map(|key| key["usage_count"].as_u64().unwrap()).sum();
+        let counted: u64 =
+            keys(&server).iter().map(|key| key["usage_count"].as_u64().unwrap()).sum();
         assert_eq!(counted, events.len() as u64);
         assert!(keys(&server).iter().all(|key| key["usage_count"].as_u64() <= Some(BUDGET as u64)));
     }
@@ -59,7 +63,9 @@ fn load_until_killed(server: &mut Server, enough: usize) -> Vec<String> {
         let client = || {
             let mut drawn = Vec::new();
             let Ok(mut connection) = Connection::try_open(address) else { return drawn };
-            while let Ok(answer) = connection.request("GET", "/key?feature=f", Some(ADMIN_TOKEN), None) {
+            while let Ok(answer) =
+                connection.request("GET", "/key?feature=f", Some(ADMIN_TOKEN), None)
+            {
                 assert_eq!(answer.status, 200, "{}", answer.body);
                 drawn.push(answer.json()["draw_id"].as_str().unwrap().to_owned());
                 so_far.fetch_add(1, Ordering::SeqCst);

@@ -8,6 +8,10 @@
 
 mod configuration;
 mod development;
+mod kill;
 mod migration;
+mod moving_over;
+mod quick_start;
+mod secrets;
 mod serving;
 mod support;

@@ -27,11 +27,13 @@ fn its_consumers_draw_with_their_own_tokens() {
     move_in(folder.path());
     // The fixture's events are as old as the fixture; a machine whose clock is behind them may still run this.
     let environment = [("ENCRYPTION_KEY", ENCRYPTION_KEY), ("ADMIN_TOKEN", ADMIN_TOKEN)];
-    let environment = [environment.as_slice(), &[("SERVER_HOST", "127.0.0.1"), ("SERVER_PORT", "0")]].concat();
+    let environment =
+        [environment.as_slice(), &[("SERVER_HOST", "127.0.0.1"), ("SERVER_PORT", "0")]].concat();
     let server = Server::start_with(folder.path(), &["--accept-clock"], &environment);
     let mut values = BTreeSet::new();
     for _ in 0..5 {
-        let drawn = server.request("GET", "/key?feature=firecrawl_scrape", Some(SIPHON_RUNNER), None);
+        let drawn =
+            server.request("GET", "/key?feature=firecrawl_scrape", Some(SIPHON_RUNNER), None);
         assert_eq!(drawn.status, 200, "{}", drawn.body);
         values.insert(drawn.json()["value"].as_str().unwrap().to_owned());
     }
@@ -49,7 +51,8 @@ fn without_its_encryption_key_the_start_is_refused_and_the_file_stays() {
     let folder = tempfile::tempdir().unwrap();
     let original = move_in(folder.path());
     for key in ["", &"7".repeat(64)] {
-        let environment = [("ADMIN_TOKEN", ADMIN_TOKEN), ("ENCRYPTION_KEY", key), ("SERVER_PORT", "0")];
+        let environment =
+            [("ADMIN_TOKEN", ADMIN_TOKEN), ("ENCRYPTION_KEY", key), ("SERVER_PORT", "0")];
         let refused = run(folder.path(), &[], &environment);
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert_eq!(refused.status.code(), Some(1), "{said}");

@@ -24,7 +24,10 @@ fn the_originals_quick_start_works_word_for_word() {
 
     let tier = server.request("POST", "/admin/tiers", admin, Some(TIER));
     assert_eq!(tier.status, 201, "{}", tier.body);
-    assert_eq!(tier.json()["features"]["firecrawl_search"], json!({"rate_limit": 5, "window_seconds": 60}));
+    assert_eq!(
+        tier.json()["features"]["firecrawl_search"],
+        json!({"rate_limit": 5, "window_seconds": 60})
+    );
 
     let key = server.request("POST", "/admin/keys", admin, Some(KEY));
     assert_eq!(key.status, 201, "{}", key.body);

@@ -20,7 +20,10 @@ fn no_secret_is_in_the_log_or_in_an_error() {
         server.terminate();
         assert_eq!(server.wait(), Some(0));
         let log = server.log();
-        assert!(log.contains("/admin/keys") && log.contains("DELETE"), "requests are logged: {log}");
+        assert!(
+            log.contains("/admin/keys") && log.contains("DELETE"),
+            "requests are logged: {log}"
+        );
         for secret in [ADMIN_TOKEN, ENCRYPTION_KEY, VALUE, SECRET, BAD_TOKEN, &token] {
             for written in [secret.to_owned(), hex(secret)] {
                 assert!(!log.contains(&written), "a secret is in the {format} log: {log}");
@@ -44,13 +47,20 @@ fn a_refused_start_names_no_secret() {
         [("ADMIN_TOKEN", ADMIN_TOKEN), ("ENCRYPTION_KEY", ENCRYPTION_KEY), ("SERVER_PORT", "0")];
     let mut server = Server::start(folder.path(), &environment);
     visit_everything(&server);
+    // It ends with the key deleted; one that stays is what another encryption key does not open.
+    let stays = format!(r#"{{"name":"stays","key":"{VALUE}","tier":"t"}}"#);
+    let added = server.request("POST", "/admin/keys", Some(ADMIN_TOKEN), Some(&stays));
+    assert_eq!(added.status, 201, "{}", added.body);
     server.kill();
     let other = ENCRYPTION_KEY.replace("5e57", "0bad");
     for key in [other.as_str(), "", "distinctive-but-no-hex"] {
-        let refused = run(folder.path(), &[], &[("ADMIN_TOKEN", ADMIN_TOKEN), ("ENCRYPTION_KEY", key)]);
+        let refused =
+            run(folder.path(), &[], &[("ADMIN_TOKEN", ADMIN_TOKEN), ("ENCRYPTION_KEY", key)]);
         assert_ne!(refused.status.code(), Some(0));
         let said = String::from_utf8_lossy(&[refused.stdout, refused.stderr].concat()).into_owned();
-        for secret in [ADMIN_TOKEN, ENCRYPTION_KEY, VALUE, SECRET, other.as_str(), "distinctive-but-no-hex"] {
+        for secret in
+            [ADMIN_TOKEN, ENCRYPTION_KEY, VALUE, SECRET, other.as_str(), "distinctive-but-no-hex"]
+        {
             assert!(!said.contains(secret), "{said}");
         }
     }
@@ -73,13 +83,15 @@ fn visit_everything(server: &Server) -> (String, String) {
     ask("POST", "/admin/tiers", admin, Some(r#"{"name":"t","features":{"f":{"rate_limit":100}}}"#));
     ask("PATCH", "/admin/tiers", admin, Some(r#"{"name":"t","description":"d"}"#));
     let key = format!(r#"{{"name":"k","key":"{VALUE}","tier":"t","secrets":{{"s":"{SECRET}"}}}}"#);
-    let id = ask("POST", "/admin/keys", admin, Some(&key)).json()["id"].as_str().unwrap().to_owned();
+    let id =
+        ask("POST", "/admin/keys", admin, Some(&key)).json()["id"].as_str().unwrap().to_owned();
     let consumer = ask("POST", "/admin/consumers", admin, Some(r#"{"name":"c"}"#)).json();
     let token = consumer["token"].as_str().unwrap().to_owned();
     let scopes = format!("/admin/consumers/{}/scopes", consumer["id"].as_str().unwrap());
     ask("POST", &scopes, admin, Some(r#"{"tier":"t"}"#));
     assert_eq!(ask("GET", "/key?feature=f", Some(&token), None).status, 200);
-    for path in ["/admin/tiers", "/admin/keys", "/admin/consumers", "/admin/usage", "/admin/health"] {
+    for path in ["/admin/tiers", "/admin/keys", "/admin/consumers", "/admin/usage", "/admin/health"]
+    {
         assert_eq!(ask("GET", path, admin, None).status, 200);
         assert_eq!(ask("GET", path, Some(&token), None).status, 403);
         assert_eq!(ask("GET", path, Some(BAD_TOKEN), None).status, 401);

@@ -26,7 +26,19 @@ fn command(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> C
 
 /// Runs the binary to its end: for what does not serve.
 pub(crate) fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-    command(folder, arguments, environment).output().expect("the binary runs")
+    let mut command = command(folder, arguments, environment);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.expect("the binary starts");
+    let id = child.id();
+    let (ended, end) = channel();
+    thread::spawn(move || ended.send(child.wait_with_output()));
+    match end.recv_timeout(PATIENCE) {
+        Ok(output) => output.expect("a child can be waited for"),
+        Err(_) => {
+            signal(id, Signal::KILL);
+            panic!("it was to end by itself, and does not");
+        }
+    }
 }
 
 /// A server that runs. It is killed when dropped.
@@ -143,9 +155,8 @@ impl Server {
     }
 
     /// Sends a signal.
-    pub(crate) fn signal(&self, signal: Signal) {
-        let id = i32::try_from(self.id()).ok().and_then(Pid::from_raw);
-        kill_process(id.expect("a process has an id"), signal).expect("the server still runs");
+    pub(crate) fn signal(&self, number: Signal) {
+        signal(self.id(), number);
     }
 
     /// Ends it as `kill -9` does.
@@ -173,6 +184,11 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn signal(id: u32, signal: Signal) {
+    let id = i32::try_from(id).ok().and_then(Pid::from_raw);
+    kill_process(id.expect("a process has an id"), signal).expect("the process still runs");
 }
 
 /// How long what the server writes is read.
