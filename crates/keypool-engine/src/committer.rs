@@ -52,15 +52,25 @@ impl Shared {
 
 /// Works until the pool closes and nothing is left to be done.
 pub(crate) async fn run(shared: Arc<Shared>) {
+    let _last_orders = LastOrders(&shared);
     while let Some(work) = next_work(&shared).await {
-        if !is_sure(&shared).await {
-            refuse(&shared, work);
+        if shared.live().is_doubtful {
+            recover(&shared, work).await;
             continue;
         }
         match work {
             Work::Draws(gathering) => record(&shared, gathering).await,
             Work::Change(change) => make(&shared, change).await,
         }
+    }
+}
+
+/// Closes the pool when the committer ends, by a panic too: whoever waits is told, nobody waits in vain.
+struct LastOrders<'a>(&'a Shared);
+
+impl Drop for LastOrders<'_> {
+    fn drop(&mut self) {
+        self.0.live().close_down();
     }
 }
 
@@ -79,19 +89,20 @@ async fn next_work(shared: &Shared) -> Option<Work> {
     }
 }
 
-/// Whether memory is known to be the database's state; where it is not, the state is taken over first.
-async fn is_sure(shared: &Shared) -> bool {
-    if !shared.live().is_doubtful {
-        return true;
-    }
-    match shared.load().await {
-        Ok(pool) => {
-            shared.live().take_over(pool, Vec::new());
-            true
-        }
+/// Memory may differ from the database: its state is taken over before anything else is done on it.
+async fn recover(shared: &Shared, work: Work) {
+    let pool = match shared.load().await {
+        Ok(pool) => pool,
         Err(error) => {
             report(&error, "the pool could not be loaded anew");
-            false
+            return refuse(shared, work);
+        }
+    };
+    match work {
+        Work::Draws(gathering) => shared.live().take_over(pool, gathering.into_grants()),
+        Work::Change(change) => {
+            shared.live().take_over(pool, Vec::new());
+            make(shared, change).await;
         }
     }
 }

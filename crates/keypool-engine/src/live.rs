@@ -158,6 +158,12 @@ impl Live {
         work
     }
 
+    /// Takes no more questions, and drops those that wait: they are answered as closed.
+    pub(crate) fn close_down(&mut self) {
+        self.is_closing = true;
+        self.queue.clear();
+    }
+
     /// Applies to memory what the database has committed, and decides anew what was gathered on the old state.
     pub(crate) fn apply(&mut self, change: ChangeKind, at: Timestamp) {
         self.revision += 1;

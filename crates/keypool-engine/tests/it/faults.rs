@@ -51,6 +51,33 @@ async fn a_change_on_an_old_state_is_planned_anew() {
 }
 
 #[tokio::test]
+async fn a_pool_that_cannot_be_loaded_anew_grants_nothing_until_it_can() {
+    let home = Home::new();
+    let engine = with_keys(&home, 2, None).await;
+    let mut intruder = home.intruder().await;
+    for sql in [
+        "UPDATE keys SET is_active = 0 WHERE name = 'k2'",
+        "UPDATE pool SET revision = revision + 1",
+        "ALTER TABLE features RENAME TO hidden",
+    ] {
+        sqlx::query(sql).execute(&mut intruder).await.unwrap();
+    }
+    for _ in 0..3 {
+        let failed = draw(&engine, "f").await.unwrap_err();
+        assert!(matches!(failed, DrawError::Unavailable(Unavailable::Store)), "{failed:?}");
+    }
+    assert!(engine.add_key(key("late", "t")).await.is_err());
+    let bring_back = "ALTER TABLE hidden RENAME TO features";
+    sqlx::query(bring_back).execute(&mut intruder).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(value(&engine, "f").await, "value-of-k1");
+    }
+    engine.add_key(key("k3", "t")).await.unwrap();
+    assert_eq!(value(&engine, "f").await, "value-of-k3");
+    engine.close().await;
+}
+
+#[tokio::test]
 async fn a_budget_that_another_writer_spent_is_not_overrun() {
     let home = Home::new();
     let engine = with_keys(&home, 2, Some(3)).await;
