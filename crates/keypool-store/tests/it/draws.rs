@@ -109,6 +109,8 @@ async fn a_budget_with_a_window_starts_again_after_it() {
         budget_since: Some(since),
         ..draw(3, grant(after, 0))
     };
+    assert_spent(&fresh, &[Draw { budget_since: None, ..at(10, 10) }]).await;
+    assert_spent(&fresh, &[10, 11, 12, 13, 14].map(|after| at(after, 10))).await;
     assert_granted(&fresh, &[at(10, 10), at(11, 10), at(12, 10)]).await;
     assert_spent(&fresh, &[at(13, 10), at(14, 10)]).await;
     assert_granted(&fresh, &[at(13, 10)]).await;
@@ -203,4 +205,15 @@ async fn the_largest_limits_do_not_overflow() {
     assert_spent(&fresh, &[Draw { budget_since: Some(9), rate_since: 9, ..draw(1, grant(9, 0)) }])
         .await;
     assert_granted(&fresh, &[Draw { id: grant(9, 0), ..first }]).await;
+}
+
+#[tokio::test]
+async fn the_turn_goes_on_from_the_latest_grant_of_every_batch() {
+    let fresh = seeded().await;
+    for after in [1, 2, 70_000] {
+        let since = after / 60_000 * 60_000;
+        assert_granted(&fresh, &[Draw { rate_since: since, ..draw(1, grant(after, 0)) }]).await;
+        let counter = fresh.store.load().await.unwrap().keys[0].counters[0];
+        assert_eq!(counter.last_grant, Some(grant(after, 0)));
+    }
 }

@@ -22,6 +22,8 @@ mod support;
 #[cfg(test)]
 mod takeover;
 #[cfg(test)]
+mod takeover_file;
+#[cfg(test)]
 mod takeover_odd;
 #[cfg(test)]
 mod usage;

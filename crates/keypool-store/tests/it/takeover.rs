@@ -1,39 +1,14 @@
 //! The Go program's database is taken over in place, and every row of it is there after.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use keypool_core::{ConsumerNo, FeatureNo, GrantId, KeyNo, ReplicaNo, TierNo, Timestamp};
+use keypool_store::{
+    BudgetCharge, DrawBatch, EventRow, KeyRow, RateCharge, TierFeature, UsageQuery, WriteError,
+};
 
-use keypool_core::{FeatureNo, GrantId, KeyNo, TierNo};
-use keypool_store::{KeyRow, Shape, TierFeature, UsageQuery, inspect};
-
-use crate::support::{dump, open, original, raw, rows, settings};
+use crate::support::{open, original, rows};
 
 /// 2026-11-23 16:11:19 UTC, when the fixture was made.
 const MADE: i64 = 1_795_450_279_000;
-
-#[tokio::test]
-async fn looking_at_it_finds_every_value_and_changes_nothing() {
-    let (_folder, path) = original("SELECT 1").await;
-    let before = fs::read(&path).unwrap();
-    let mut prospect = inspect(settings(&path)).await.unwrap();
-    assert_eq!(prospect.shape(), Shape::Version(1));
-    assert_eq!(prospect.oddities().await.unwrap(), []);
-    let mut values = prospect.values().await.unwrap();
-    values.sort_by(|a, b| (&a.name, &a.secret).cmp(&(&b.name, &b.secret)));
-    assert_eq!(values.len(), 13);
-    let hook = values.iter().find(|v| v.name == "firecrawl-02" && v.secret.is_some()).unwrap();
-    assert_eq!(
-        (hook.secret.as_deref(), hook.text.as_str()),
-        (Some("webhook_secret"), "whsec-A7-2")
-    );
-    assert_eq!(hook.key, "3e888528-9e55-41a8-a72f-9621c603c69b");
-    assert!(
-        values.iter().any(|v| v.name == "serp-sealed" && v.text.starts_with("enc:gcm:1ec3c426"))
-    );
-    assert!(!format!("{values:?}").contains("whsec"));
-    drop(prospect);
-    assert_eq!(fs::read(&path).unwrap(), before);
-}
 
 #[tokio::test]
 async fn every_key_keeps_value_secrets_count_window_and_expiry() {
@@ -41,7 +16,7 @@ async fn every_key_keeps_value_secrets_count_window_and_expiry() {
     let store = open(&path).await;
     let keys = store.load().await.unwrap().keys;
     let summary = |key: &KeyRow| {
-        let ms = |moment: keypool_core::Timestamp| moment.as_millis();
+        let ms = |moment: Timestamp| moment.as_millis();
         (
             key.name.clone(),
             key.value.clone(),
@@ -165,51 +140,6 @@ async fn every_event_stays_in_order_and_the_rotation_goes_on_from_them() {
 }
 
 #[tokio::test]
-async fn a_copy_of_the_original_is_left_beside_it_for_its_owner_alone() {
-    let (folder, path) = original("SELECT 1").await;
-    let before = dump(&path).await;
-    open(&path).await.close().await;
-    let copy = folder.path().join("pool.db.v1.bak");
-    assert_eq!(dump(&copy).await, before);
-    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(!folder.path().join("pool.db.v1.bak.unfinished").exists());
-    open(&path).await.close().await;
-    assert!(
-        !folder.path().join("pool.db.v1.bak.2").exists(),
-        "a second start has nothing to take over"
-    );
-}
-
-#[tokio::test]
-async fn a_copy_that_is_there_already_is_not_overwritten() {
-    let (folder, path) = original("SELECT 1").await;
-    fs::write(folder.path().join("pool.db.v1.bak"), "an older one").unwrap();
-    fs::write(folder.path().join("pool.db.v1.bak.unfinished"), "cut off").unwrap();
-    let before = dump(&path).await;
-    open(&path).await.close().await;
-    assert_eq!(fs::read(folder.path().join("pool.db.v1.bak")).unwrap(), b"an older one");
-    assert_eq!(dump(&folder.path().join("pool.db.v1.bak.2")).await, before);
-}
-
-#[tokio::test]
-async fn nothing_of_the_old_tables_stays_in_the_file() {
-    let (_folder, path) = original("SELECT 1").await;
-    let store = open(&path).await;
-    let tables = rows(
-        &path,
-        "SELECT name FROM sqlite_master WHERE name LIKE 'v1%' OR name LIKE 'takeover%'",
-    )
-    .await;
-    assert_eq!(tables, [""; 0]);
-    assert_eq!(rows(&path, "SELECT CAST(tidy_due AS TEXT) FROM pool").await, ["0"]);
-    assert_eq!(rows(&path, "SELECT integrity_check FROM pragma_integrity_check").await, ["ok"]);
-    assert_eq!(rows(&path, "SELECT \"table\" FROM pragma_foreign_key_check").await, [""; 0]);
-    store.close().await;
-    let file = fs::read(&path).unwrap();
-    assert!(!file.windows(14).any(|bytes| bytes == b"m=+0.812345678"), "the old texts are gone");
-}
-
-#[tokio::test]
 async fn moments_of_every_shape_are_read() {
     let shapes = [
         ("2026-11-23 16:11:19", MADE),
@@ -241,47 +171,30 @@ async fn moments_of_every_shape_are_read() {
 }
 
 #[tokio::test]
-async fn a_journal_that_was_not_folded_in_is_taken_over_too() {
-    let (folder, path) = original("SELECT 1").await;
-    let mut other = raw(&path).await;
-    let sql = "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;
-        UPDATE keys SET usage_count = 5 WHERE name = 'serp-lifetime'";
-    sqlx::raw_sql(sql).execute(&mut other).await.unwrap();
-    let copy = tempfile::tempdir().unwrap();
-    for name in ["pool.db", "pool.db-wal"] {
-        fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
-    }
-    let store = open(&copy.path().join("pool.db")).await;
-    assert_eq!(store.load().await.unwrap().keys[5].usage_count, 5);
-}
-
-#[tokio::test]
-async fn a_transaction_that_was_cut_off_is_undone_first() {
-    let (folder, path) = original("SELECT 1").await;
-    let mut other = raw(&path).await;
-    let sql = "PRAGMA journal_mode = DELETE; PRAGMA cache_size = 2; PRAGMA cache_spill = 1; BEGIN IMMEDIATE;
-        UPDATE keys SET key_value = hex(zeroblob(20000)), expires_at = 'half done'";
-    sqlx::raw_sql(sql).execute(&mut other).await.unwrap();
-    let copy = tempfile::tempdir().unwrap();
-    for name in ["pool.db", "pool.db-journal"] {
-        fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
-    }
-    let whole = fs::read(&path).unwrap();
-    let (_other_folder, untouched) = original("SELECT 1").await;
-    assert_ne!(whole, fs::read(&untouched).unwrap(), "the cut-off transaction reached the file");
-    let store = open(&copy.path().join("pool.db")).await;
-    assert_eq!(store.load().await.unwrap().keys[0].value, "fc-A7-plain-1");
-}
-
-#[tokio::test]
-async fn a_takeover_that_fails_leaves_version_1_as_it_was() {
-    // The moments that decide are checked before; one that changes between check and takeover must not slip through.
+async fn counts_go_on_from_the_original_until_their_window_ends() {
     let (_folder, path) = original("SELECT 1").await;
-    let prospect = inspect(settings(&path)).await.unwrap();
-    crate::support::run(&path, "UPDATE keys SET expires_at = 'late' WHERE name = 'firecrawl-01'")
-        .await;
-    let before = dump(&path).await;
-    let refused = prospect.open().await.unwrap_err();
-    assert!(refused.to_string().contains("could not be brought to schema version 2"), "{refused}");
-    assert_eq!(dump(&path).await, before);
+    let store = open(&path).await;
+    let month = 2_592_000_000;
+    let opened = Timestamp::from_millis(MADE + 817);
+    let at = |ms: i64| GrantId::compose(Timestamp::from_millis(ms), ReplicaNo::MAX, 0).unwrap();
+    let draw = |id: GrantId, since: Timestamp| {
+        let (key, feature) = (KeyNo::new(1), FeatureNo::new(1));
+        DrawBatch {
+            revision: 1,
+            events: vec![EventRow { id, key, consumer: ConsumerNo::new(0), feature }],
+            rates: vec![RateCharge { key, feature, since: id.at(), count: 1, last: id }],
+            budgets: vec![BudgetCharge { key, since: Some(since), count: 1, first: id, last: id }],
+        }
+    };
+    store.commit_draws(&draw(at(MADE + 9_000_000), opened)).await.unwrap();
+    assert_eq!(store.load().await.unwrap().keys[0].usage_count, 5);
+    assert_eq!(store.check_counters().await.unwrap(), []);
+    let next = Timestamp::from_millis(MADE + 817 + month);
+    let early = Timestamp::from_millis(MADE + 816 + month);
+    let refused = store.commit_draws(&draw(at(early.as_millis()), early)).await;
+    assert!(matches!(refused, Err(WriteError::Spent)), "{refused:?}");
+    store.commit_draws(&draw(at(next.as_millis()), next)).await.unwrap();
+    let key = store.load().await.unwrap().keys.remove(0);
+    assert_eq!((key.usage_count, key.usage_window_start), (1, Some(next)));
+    assert_eq!(store.check_counters().await.unwrap(), []);
 }
