@@ -159,3 +159,17 @@ fn a_clone_decides_like_its_origin() {
         clone.budget_usage(KeyNo::new(1), Timestamp::MAX)
     );
 }
+
+#[test]
+fn a_late_commit_of_an_older_grant_does_not_set_the_turn_back() {
+    let mut pool = pool_of(2, rate(PLENTY, 60_000));
+    let [first, other, last] = [1; 3].map(|now| reserve(&mut pool, SEARCH, now));
+    assert_eq!(first.key(), last.key());
+    for grant in [last, first, other] {
+        pool.commit(grant);
+    }
+    for grant in [1; 2].map(|now| reserve(&mut pool, SEARCH, now)) {
+        pool.release(grant);
+    }
+    assert_eq!(draws(&mut pool, SEARCH, 1, 2), [2, 1]);
+}
