@@ -327,7 +327,10 @@ INSERT INTO keys (key_no, key_uuid, name, tier_no, key_value, is_active, expires
     metadata, created_ms, deleted_ms)
 SELECT s.key_no, CASE s.twin WHEN 1 THEN s.id ELSE s.id || '#' || s.v1_rowid END, coalesce(CAST(k.name AS TEXT), ''),
     CASE WHEN s.gone THEN (SELECT count(*) FROM takeover_tiers) + 1 ELSE t.tier_no END,
-    CAST(k.key_value AS TEXT), k.is_active IS 1,
+    -- A plain value that would look tagged from now on gets the tag that says it is plain.
+    CASE substr(CAST(k.key_value AS TEXT), 1, 9) WHEN 'enc:none:' THEN 'enc:none:' ELSE '' END
+        || CAST(k.key_value AS TEXT),
+    k.is_active IS 1,
     -- What cannot be read ends the takeover: it must not become a key that never expires.
     CASE WHEN k.expires_at IS NULL THEN NULL ELSE coalesce(expiry.ms, 'unreadable') END,
     s.usage_limit, s.usage_window_secs,
@@ -356,7 +359,8 @@ FROM v1_key_secrets AS x
 LEFT JOIN takeover_keys AS s ON s.id = CAST(x.key_id AS TEXT) AND s.twin = 1 AND s.gone = 0;
 
 INSERT INTO key_secrets (key_no, name, value)
-SELECT s.key_no, s.name, CAST(x.value AS TEXT)
+SELECT s.key_no, s.name,
+    CASE substr(CAST(x.value AS TEXT), 1, 9) WHEN 'enc:none:' THEN 'enc:none:' ELSE '' END || CAST(x.value AS TEXT)
 FROM takeover_secrets AS s JOIN v1_key_secrets AS x ON x.rowid = s.v1_rowid
 WHERE s.key_no IS NOT NULL AND s.twin = 1;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keypool_engine::{
-    Clock, Engine, EngineSettings, Limit, NewKey, OpenError, Refusal, Sealer, Timestamp,
+    Engine, EngineSettings, Limit, NewKey, OpenError, Refusal, Sealer, Timestamp,
 };
 
 use crate::support::*;
@@ -86,17 +86,7 @@ async fn a_clock_far_behind_the_newest_event_is_refused_unless_accepted() {
     home.clock.set_wall(Timestamp::from_millis(START - 25 * 3_600_000));
     let refused = home.try_open(Sealer::plain()).await.unwrap_err();
     assert!(matches!(refused, OpenError::ClockBehind { behind_secs: 90_000, .. }), "{refused:?}");
-    let settings = EngineSettings {
-        store: keypool_engine::StoreSettings {
-            path: home.path.clone(),
-            synchronous: keypool_engine::Synchronous::Full,
-            busy_timeout: Duration::from_secs(1),
-        },
-        sealer: Sealer::plain(),
-        admin_tokens: Vec::new(),
-        clock: Clock::Manual(home.clock.clone()),
-        accept_clock: true,
-    };
+    let settings = EngineSettings { accept_clock: true, ..home.settings(Sealer::plain()) };
     let engine = Engine::open(settings).await.unwrap();
     assert!(engine.now() >= Timestamp::from_millis(START));
     value(&engine, "f").await;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keypool_engine::{EncryptionKey, NewKey, OpenError, Plain, Refusal, Sealer};
+use keypool_engine::{Caller, EncryptionKey, NewKey, OpenError, Plain, Refusal, Sealer};
 
 use crate::support::*;
 
@@ -70,5 +70,16 @@ async fn a_single_damaged_value_parks_its_key_alone() {
     let id = engine.keys()[1].id.to_string();
     engine.delete_key(&id).await.unwrap();
     assert_eq!(refusal(draw(&engine, "f").await), Refusal::NoUsableKey);
+    engine.close().await;
+}
+
+#[tokio::test]
+async fn an_admin_token_may_look_like_one_of_ours() {
+    let home = Home::new();
+    // 52 characters, but no checksum of ours.
+    let token = format!("kp_{}", "x".repeat(49));
+    let engine = home.open_for(&[&token]).await;
+    assert_eq!(engine.authenticate(&token), Some(Caller::Admin));
+    assert_eq!(engine.authenticate("another"), None);
     engine.close().await;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use keypool_engine::{
     Caller, Clock, DrawError, Engine, EngineSettings, FeatureLimit, ManualClock, NewConsumer,
     NewKey, NewTier, OpenError, Plain, Refusal, Sealer, Served, StoreSettings, Synchronous,
-    Timestamp,
+    Timestamp, TokenDigest,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
@@ -32,15 +32,24 @@ impl Home {
     }
 
     pub(crate) async fn try_open(&self, sealer: Sealer) -> Result<Engine, OpenError> {
+        Engine::open(self.settings(sealer)).await
+    }
+
+    /// Opens it with these admin tokens.
+    pub(crate) async fn open_for(&self, admin_tokens: &[&str]) -> Engine {
+        let admin_tokens = admin_tokens.iter().map(|token| TokenDigest::of(token)).collect();
+        let settings = EngineSettings { admin_tokens, ..self.settings(Sealer::plain()) };
+        Engine::open(settings).await.unwrap()
+    }
+
+    pub(crate) fn settings(&self, sealer: Sealer) -> EngineSettings {
         let store = StoreSettings {
             path: self.path.clone(),
             synchronous: Synchronous::Normal,
             busy_timeout: Duration::from_millis(20),
         };
         let clock = Clock::Manual(self.clock.clone());
-        let settings =
-            EngineSettings { store, sealer, admin_tokens: Vec::new(), clock, accept_clock: false };
-        Engine::open(settings).await
+        EngineSettings { store, sealer, admin_tokens: Vec::new(), clock, accept_clock: false }
     }
 
     /// A connection of another program to the same file.

@@ -255,3 +255,18 @@ async fn each_oddity_is_listed_and_none_names_a_value() {
     }
     assert!(!found.iter().any(|line| line.contains("lost-secret")));
 }
+
+#[tokio::test]
+async fn a_plain_value_that_would_look_tagged_is_tagged_as_plain() {
+    let (_folder, path) = original(
+        "UPDATE keys SET key_value = 'enc:none:v' WHERE name = 'serp-lifetime';
+        UPDATE keys SET key_value = 'enc:v' WHERE name = 'firecrawl-01';
+        INSERT INTO key_secrets SELECT id, 's', 'enc:none:' FROM keys WHERE name = 'serp-lifetime';",
+    )
+    .await;
+    let snapshot = open(&path).await.load().await.unwrap();
+    let named = |name| snapshot.keys.iter().find(|key| key.name == name).unwrap();
+    assert_eq!(named("serp-lifetime").value, "enc:none:enc:none:v");
+    assert_eq!(named("serp-lifetime").secrets, [("s".to_owned(), "enc:none:enc:none:".to_owned())]);
+    assert_eq!(named("firecrawl-01").value, "enc:v");
+}
