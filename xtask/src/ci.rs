@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: everything that must pass before a change lands.
 
+use crate::edges;
 use crate::run::{Cargo, say};
-use crate::{edges, run};
 
 pub(crate) fn ci() -> anyhow::Result<()> {
     Cargo::new(&["fmt", "--all", "--check"]).run()?;
@@ -20,7 +20,7 @@ pub(crate) fn ci() -> anyhow::Result<()> {
     Cargo::new(&["test", "--release", "--locked", "--package", "keypooler"]).run()?;
     // The command that README names.
     Cargo::new(&["test", "--workspace", "--locked"]).run()?;
-    run::say("all checks passed");
+    say("all checks passed");
     Ok(())
 }
 
