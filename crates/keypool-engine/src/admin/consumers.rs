@@ -1,0 +1,107 @@
+//! Consumers, their tokens and their scopes.
+
+use std::sync::Arc;
+
+use keypool_core::ConsumerNo;
+use keypool_crypto::{Token, TokenDigest};
+use keypool_store::ChangeKind;
+
+use super::{find_consumer, find_tier, new_id, unknown};
+use crate::live::Live;
+use crate::views::{AddedConsumer, ScopeView};
+use crate::{AdminError, Engine, Unavailable, rules};
+
+/// A consumer to be created.
+#[derive(Clone, Debug)]
+pub struct NewConsumer {
+    /// Its name, unique among consumers.
+    pub name: String,
+    /// What people want to know about it.
+    pub description: String,
+    /// Names of the tiers that it may draw from.
+    pub scopes: Vec<String>,
+}
+
+impl Engine {
+    /// Creates a consumer and issues its token, which is shown this once.
+    ///
+    /// # Errors
+    /// [`AdminError`]: invalid, name taken, unknown tier in its scopes, or unavailable.
+    pub async fn add_consumer(&self, consumer: NewConsumer) -> Result<AddedConsumer, AdminError> {
+        rules::check_consumer(&consumer)?;
+        let token = Token::generate().map_err(|error| {
+            tracing::error!(%error, "a token could not be made");
+            AdminError::Unavailable(Unavailable::Store)
+        })?;
+        let token_hash = TokenDigest::of(token.expose()).to_hex();
+        let id = new_id();
+        let name: Arc<str> = consumer.name.as_str().into();
+        let plan = {
+            let id = id.clone();
+            move |live: &Live| {
+                if live.roster.consumer_named(&consumer.name).is_some() {
+                    return Err(AdminError::NameTaken {
+                        what: "consumer",
+                        name: consumer.name.clone(),
+                    });
+                }
+                let scopes = consumer.scopes.iter().map(|tier| find_tier(live, tier));
+                Ok(ChangeKind::AddConsumer(keypool_store::NewConsumer {
+                    no: ConsumerNo::new(live.roster.last.consumer + 1),
+                    id: id.clone(),
+                    name: consumer.name.clone(),
+                    description: consumer.description.clone(),
+                    token_hash: token_hash.clone(),
+                    scopes: scopes.collect::<Result<_, _>>()?,
+                }))
+            }
+        };
+        self.change(plan, |_| ()).await?;
+        Ok(AddedConsumer { id: id.into(), name, token })
+    }
+
+    /// Removes a consumer and its scopes; its usage events stay.
+    ///
+    /// # Errors
+    /// [`AdminError`]: unknown, or unavailable.
+    pub async fn delete_consumer(&self, id: &str) -> Result<(), AdminError> {
+        let id = id.to_owned();
+        let plan = move |live: &Live| Ok(ChangeKind::DeleteConsumer(find_consumer(live, &id)?));
+        self.change(plan, |_| ()).await
+    }
+
+    /// Lets a consumer draw from a tier, by the tier's name; twice is harmless.
+    ///
+    /// # Errors
+    /// [`AdminError`]: unknown consumer or tier, or unavailable.
+    pub async fn add_scope(&self, consumer_id: &str, tier: &str) -> Result<ScopeView, AdminError> {
+        rules::check_name("tier", tier)?;
+        let granted = ScopeView { consumer_id: consumer_id.into(), tier: tier.into() };
+        let (consumer_id, tier) = (consumer_id.to_owned(), tier.to_owned());
+        let plan = move |live: &Live| {
+            let consumer = find_consumer(live, &consumer_id)?;
+            Ok(ChangeKind::AddScope { consumer, tier: find_tier(live, &tier)? })
+        };
+        self.change(plan, |_| ()).await?;
+        Ok(granted)
+    }
+
+    /// No longer lets a consumer draw from a tier, by the tier's name or id.
+    ///
+    /// # Errors
+    /// [`AdminError`]: unknown consumer or tier, a scope that was not granted, or unavailable.
+    pub async fn remove_scope(&self, consumer_id: &str, tier: &str) -> Result<(), AdminError> {
+        let (consumer_id, name) = (consumer_id.to_owned(), tier.to_owned());
+        let plan = move |live: &Live| {
+            let consumer = find_consumer(live, &consumer_id)?;
+            let tier = live.roster.tier_named(&name).or_else(|| live.roster.tier_with_id(&name));
+            let tier = tier.ok_or_else(|| unknown("tier", &name))?;
+            let scopes = &live.roster.consumers[&consumer].scopes;
+            if scopes.binary_search(&tier).is_err() {
+                return Err(unknown("scope", &name));
+            }
+            Ok(ChangeKind::RemoveScope { consumer, tier })
+        };
+        self.change(plan, |_| ()).await
+    }
+}

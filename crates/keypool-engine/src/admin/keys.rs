@@ -1,0 +1,135 @@
+//! Keys and their secrets: sealed here, before anything of them is written.
+
+use std::collections::HashMap;
+
+use keypool_core::{KeyNo, TierNo, Timestamp};
+use keypool_crypto::{Place, Plain};
+use keypool_store::ChangeKind;
+
+use super::{find_tier, new_id, unknown};
+use crate::live::Live;
+use crate::views::KeyView;
+use crate::{AdminError, Engine, Invalid, Unavailable, rules};
+
+/// A key to be added.
+#[derive(Debug)]
+pub struct NewKey {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: Plain,
+    /// The name of its tier.
+    pub tier: String,
+    /// From this moment on it is not granted.
+    pub expires_at: Option<Timestamp>,
+    /// Units per budget window, or for life.
+    pub usage_limit: Option<i64>,
+    /// Length of the budget window, in seconds; only with a limit.
+    pub usage_window_seconds: Option<i64>,
+    /// The text of a JSON object, kept as it is; none means `{}`.
+    pub metadata: Option<String>,
+    /// Further named values that travel with it.
+    pub secrets: Vec<(String, Plain)>,
+}
+
+impl Engine {
+    /// Adds one key.
+    ///
+    /// # Errors
+    /// [`AdminError`]: invalid, unknown tier, or unavailable.
+    pub async fn add_key(&self, key: NewKey) -> Result<KeyView, AdminError> {
+        rules::check_key(&key, self.now())?;
+        let mut added = self.insert_keys(vec![key]).await?;
+        Ok(added.pop().expect("one key was added"))
+    }
+
+    /// Adds keys, all or none.
+    ///
+    /// # Errors
+    /// [`AdminError`]: invalid (the field begins with the element, as in `[3].name`), unknown tier, or unavailable.
+    pub async fn add_keys(&self, keys: Vec<NewKey>) -> Result<Vec<KeyView>, AdminError> {
+        if !(1..=rules::KEYS_AT_ONCE).contains(&keys.len()) {
+            let problem = format!("an array takes 1 to {} keys", rules::KEYS_AT_ONCE);
+            return Err(Invalid { field: "[]".to_owned(), problem }.into());
+        }
+        let now = self.now();
+        for (index, key) in keys.iter().enumerate() {
+            rules::check_key(key, now).map_err(|invalid| Invalid {
+                field: format!("[{index}].{}", invalid.field),
+                ..invalid
+            })?;
+        }
+        self.insert_keys(keys).await
+    }
+
+    async fn insert_keys(&self, keys: Vec<NewKey>) -> Result<Vec<KeyView>, AdminError> {
+        let sealed =
+            keys.into_iter().map(|key| self.seal_key(key)).collect::<Result<Vec<_>, _>>()?;
+        let ids: Vec<String> = sealed.iter().map(|(_, key)| key.id.clone()).collect();
+        let plan = move |live: &Live| {
+            let mut tiers: HashMap<&str, TierNo> = HashMap::new();
+            let mut keys = Vec::with_capacity(sealed.len());
+            for ((tier, key), offset) in sealed.iter().zip(1..) {
+                let number = match tiers.get(tier.as_str()) {
+                    Some(number) => *number,
+                    None => *tiers.entry(tier).or_insert(find_tier(live, tier)?),
+                };
+                let no = KeyNo::new(live.roster.last.key + offset);
+                keys.push(keypool_store::NewKey { no, tier: number, ..key.clone() });
+            }
+            Ok(ChangeKind::AddKeys(keys))
+        };
+        let now = self.now();
+        self.change(plan, move |live| {
+            let view = |id: &String| {
+                let number = live.roster.key_with_id(id).expect("a key that was just added exists");
+                live.key_view(number, &live.roster.keys[&number], now)
+            };
+            ids.iter().map(view).collect()
+        })
+        .await
+    }
+
+    /// The key as it will be stored, still without its number and its tier's, with the name of that tier.
+    fn seal_key(&self, key: NewKey) -> Result<(String, keypool_store::NewKey), AdminError> {
+        let id = new_id();
+        let seal = |place: Place<'_>, value: &Plain| {
+            let sealed = self.shared.sealer.seal(place, value.expose());
+            sealed.map(|text| text.as_str().to_owned()).map_err(|error| {
+                tracing::error!(%error, "a value could not be sealed");
+                AdminError::Unavailable(Unavailable::Store)
+            })
+        };
+        let value = seal(Place::KeyValue { key: &id }, &key.value)?;
+        let seal_secret = |(name, value): &(String, Plain)| {
+            Ok((name.clone(), seal(Place::Secret { key: &id, name }, value)?))
+        };
+        let secrets = key.secrets.iter().map(seal_secret).collect::<Result<_, AdminError>>()?;
+        let stored = keypool_store::NewKey {
+            no: KeyNo::new(0),
+            id,
+            name: key.name,
+            tier: TierNo::new(0),
+            value,
+            expires_at: key.expires_at,
+            usage_limit: key.usage_limit,
+            usage_window_secs: key.usage_window_seconds,
+            metadata: key.metadata.unwrap_or_else(|| "{}".to_owned()),
+            secrets,
+        };
+        Ok((key.tier, stored))
+    }
+
+    /// Removes a key and its secrets; its usage events stay.
+    ///
+    /// # Errors
+    /// [`AdminError`]: unknown, or unavailable.
+    pub async fn delete_key(&self, id: &str) -> Result<(), AdminError> {
+        let id = id.to_owned();
+        let plan = move |live: &Live| {
+            let number = live.roster.key_with_id(&id);
+            number.map(ChangeKind::DeleteKey).ok_or_else(|| unknown("key", &id))
+        };
+        self.change(plan, |_| ()).await
+    }
+}

@@ -1,0 +1,94 @@
+//! From a change that the database has committed to the same change in memory.
+
+use keypool_core::{FeatureNo, Timestamp};
+use keypool_store::{ChangeKind, TierFeature};
+
+use super::Live;
+use crate::load;
+use crate::roster::TierEntry;
+
+/// A tier's features by number, and the names of those that are new to the pool.
+type NumberedFeatures = (Vec<(FeatureNo, TierFeature)>, Vec<(FeatureNo, String)>);
+
+impl Live {
+    pub(super) fn apply_to_memory(&mut self, change: ChangeKind, at: Timestamp) {
+        match change {
+            ChangeKind::AddTier(tier) => {
+                self.put_features(&tier.new_features);
+                let entry = TierEntry {
+                    id: tier.id.into(),
+                    name: tier.name.into(),
+                    description: tier.description.into(),
+                    features: tier.features,
+                };
+                self.core.put_tier(tier.no, &entry.rate_limits());
+                self.roster.put_tier(tier.no, entry);
+            }
+            ChangeKind::UpdateTier { no, description, features, new_features } => {
+                self.put_features(&new_features);
+                let tier = self.roster.tiers.get_mut(&no).expect("a tier that was changed exists");
+                if let Some(description) = description {
+                    tier.description = description.into();
+                }
+                if let Some(features) = features {
+                    tier.features = features;
+                    self.core.put_tier(no, &tier.rate_limits());
+                }
+            }
+            ChangeKind::AddKeys(keys) => {
+                for key in keys {
+                    let (number, entry) = load::added_key(key, at);
+                    self.core.put_key(number, entry.terms());
+                    self.roster.put_key(number, entry);
+                }
+            }
+            ChangeKind::DeleteKey(number) => {
+                self.core.remove_key(number);
+                self.roster.remove_key(number);
+            }
+            ChangeKind::AddConsumer(consumer) => {
+                let (number, entry) = load::added_consumer(consumer, at);
+                self.roster.put_consumer(number, entry);
+            }
+            ChangeKind::DeleteConsumer(number) => self.roster.remove_consumer(number),
+            ChangeKind::AddScope { consumer, tier } => {
+                let scopes =
+                    self.roster.consumers.get_mut(&consumer).map(|entry| &mut entry.scopes);
+                let scopes = scopes.expect("a consumer that was given a scope exists");
+                if let Err(place) = scopes.binary_search(&tier) {
+                    scopes.insert(place, tier);
+                }
+            }
+            ChangeKind::RemoveScope { consumer, tier } => {
+                let consumer = self.roster.consumers.get_mut(&consumer);
+                consumer
+                    .expect("a consumer whose scope was removed exists")
+                    .scopes
+                    .retain(|no| *no != tier);
+            }
+        }
+    }
+
+    fn put_features(&mut self, features: &[(FeatureNo, String)]) {
+        for (number, name) in features {
+            self.roster.put_feature(*number, name);
+        }
+    }
+
+    /// Numbers for the features that are named: those they have, or the next free ones.
+    pub(crate) fn number_features(&self, features: &[(String, TierFeature)]) -> NumberedFeatures {
+        let mut new_features = Vec::new();
+        let mut next = self.roster.last.feature;
+        let number = |(name, feature): &(String, TierFeature)| {
+            let number = self.roster.feature(name).unwrap_or_else(|| {
+                next += 1;
+                let number = FeatureNo::new(next);
+                new_features.push((number, name.clone()));
+                number
+            });
+            (number, *feature)
+        };
+        let numbered = features.iter().map(number).collect();
+        (numbered, new_features)
+    }
+}
