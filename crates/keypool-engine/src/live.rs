@@ -18,7 +18,7 @@ use crate::timekeeper::Timekeeper;
 use crate::{AdminError, Caller, DrawError, Refusal, Unavailable};
 
 /// Draws that may wait to be recorded. Beyond that the answer is 503 at once.
-pub(crate) const MOST_QUEUED_DRAWS: usize = 10_000;
+const MOST_QUEUED_DRAWS: usize = 10_000;
 /// Changes that may wait to be made.
 const MOST_QUEUED_CHANGES: usize = 1_000;
 /// How often the database may overrule one draw before it is given up.
