@@ -141,11 +141,12 @@ CREATE TABLE budget_counters (
     opening_after INTEGER NOT NULL
 ) STRICT;
 
--- used = the events of the key and feature since the window's start. last_grant is where the rotation goes on from.
+-- used = the events of the key and feature from window_first on, where a window was opened. last_grant is where the rotation goes on from.
 CREATE TABLE rate_counters (
     key_no INTEGER NOT NULL REFERENCES keys(key_no),
     feature_no INTEGER NOT NULL REFERENCES features(feature_no),
     window_start_ms INTEGER,
+    window_first INTEGER CHECK ((window_first IS NULL) = (window_start_ms IS NULL)),
     used INTEGER NOT NULL CHECK (used >= 0),
     last_grant INTEGER,
     PRIMARY KEY (key_no, feature_no)
@@ -168,7 +169,7 @@ CREATE TABLE orphans (
 
 -- A batch of draws is one INSERT here, with JSON arrays as parameters:
 --   events  [[id, key_no, consumer_no, feature_no], ...]
---   rates   [[key_no, feature_no, window start, count, last id], ...]          one for each key and feature
+--   rates   [[key_no, feature_no, window start, count, first id, last id], ...] one for each key and feature
 --   budgets [[key_no, window start or null, count, first id, last id], ...]    one for each key
 -- The database judges by its own limits, and refuses the whole batch or takes all of it.
 CREATE VIEW draw_batch (revision, events, rates, budgets) AS SELECT 0, '', '', '' WHERE 0;
@@ -217,10 +218,13 @@ CREATE TRIGGER draw_batch_insert INSTEAD OF INSERT ON draw_batch BEGIN
     INSERT INTO usage_events (id, key_no, consumer_no, feature_no)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(NEW.events);
 
-    INSERT INTO rate_counters (key_no, feature_no, window_start_ms, used, last_grant)
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(NEW.rates) WHERE 1
+    INSERT INTO rate_counters (key_no, feature_no, window_start_ms, used, window_first, last_grant)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
+    FROM json_each(NEW.rates) WHERE 1
     ON CONFLICT (key_no, feature_no) DO UPDATE SET
         used = excluded.used + CASE WHEN window_start_ms = excluded.window_start_ms THEN used ELSE 0 END,
+        window_first = CASE WHEN window_start_ms = excluded.window_start_ms THEN window_first
+            ELSE excluded.window_first END,
         window_start_ms = excluded.window_start_ms,
         last_grant = max(coalesce(last_grant, excluded.last_grant), excluded.last_grant);
 
@@ -446,8 +450,8 @@ FROM (
 )
 ORDER BY key_no;
 
-INSERT INTO rate_counters (key_no, feature_no, window_start_ms, used, last_grant)
-SELECT e.key_no, e.feature_no, NULL, 0, max(e.id)
+INSERT INTO rate_counters (key_no, feature_no, window_start_ms, window_first, used, last_grant)
+SELECT e.key_no, e.feature_no, NULL, NULL, 0, max(e.id)
 FROM usage_events AS e JOIN keys AS k ON k.key_no = e.key_no AND k.deleted_ms IS NULL
 GROUP BY e.key_no, e.feature_no;
 

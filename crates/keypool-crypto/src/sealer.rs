@@ -136,6 +136,11 @@ impl Sealer {
         }
     }
 
+    /// Whether a stored value says that it was sealed under this sealer's key, be it damaged or not.
+    pub fn claims(&self, stored: &str) -> bool {
+        matches!(Stored::parse(stored), Ok(Stored::Bound(key_id, _)) if self.key_id() == Some(&key_id))
+    }
+
     fn keyed(&self) -> Result<&Keyed, OpenError> {
         self.keyed.as_ref().ok_or(OpenError::KeyMissing)
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use keypool_core::ReplicaNo;
 use keypool_crypto::Sealer;
 use keypool_store::{Change, Store, StoreError, WriteError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::gathering::{Gathered, Gathering, Recorded};
 use crate::live::{Live, PendingChange, Work};
@@ -24,17 +24,20 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) sealer: Sealer,
     pub(crate) replica: ReplicaNo,
+    /// Whether the committer ended by a panic.
+    pub(crate) broken: watch::Sender<bool>,
     live: Mutex<Live>,
     work: Notify,
 }
 
 impl Shared {
     pub(crate) fn new(store: Store, sealer: Sealer, replica: ReplicaNo, live: Live) -> Self {
-        Self { store, sealer, replica, live: Mutex::new(live), work: Notify::new() }
+        let broken = watch::Sender::new(false);
+        Self { store, sealer, replica, broken, live: Mutex::new(live), work: Notify::new() }
     }
 
-    /// The pool. The lock is never held over an await. A panic under it is a bug that was answered with a 500; the pool's
-    /// counters are kept by core, which leaves none half changed.
+    /// The pool. The lock is never held over an await. A panic under it is a bug; at worst it leaves a grant reserved that
+    /// nobody records, which the next start forgets.
     pub(crate) fn live(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -53,16 +56,19 @@ impl Shared {
 /// Works until the pool closes and nothing is left to be done.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let _last_orders = LastOrders(&shared);
-    while let Some(work) = next_work(&shared).await {
-        if shared.live().is_doubtful {
-            recover(&shared, work).await;
-            continue;
-        }
-        match work {
-            Work::Draws(gathering) => record(&shared, gathering).await,
-            Work::Change(change) => make(&shared, change).await,
+    while let Some(step) = next_step(&shared).await {
+        match step {
+            Step::Recover => recover(&shared).await,
+            Step::Do(Work::Draws(gathering)) => record(&shared, gathering).await,
+            Step::Do(Work::Change(change)) => make(&shared, change).await,
         }
     }
+}
+
+enum Step {
+    /// Somebody waits, and memory may differ from the database.
+    Recover,
+    Do(Work),
 }
 
 /// Closes the pool when the committer ends, by a panic too: whoever waits is told, nobody waits in vain.
@@ -71,15 +77,22 @@ struct LastOrders<'a>(&'a Shared);
 impl Drop for LastOrders<'_> {
     fn drop(&mut self) {
         self.0.live().close_down();
+        if std::thread::panicking() {
+            tracing::error!("the committer ended by a panic: nothing can be recorded any more");
+            self.0.broken.send_replace(true);
+        }
     }
 }
 
-async fn next_work(shared: &Shared) -> Option<Work> {
+async fn next_step(shared: &Shared) -> Option<Step> {
     loop {
         {
             let mut live = shared.live();
+            if live.is_doubtful && live.is_awaited() {
+                return Some(Step::Recover);
+            }
             if let Some(work) = live.next_work() {
-                return Some(work);
+                return Some(Step::Do(work));
             }
             if live.is_closing {
                 return None;
@@ -89,28 +102,17 @@ async fn next_work(shared: &Shared) -> Option<Work> {
     }
 }
 
-/// Memory may differ from the database: its state is taken over before anything else is done on it.
-async fn recover(shared: &Shared, work: Work) {
-    let pool = match shared.load().await {
-        Ok(pool) => pool,
+/// Takes over the database's state before anything else is done; where it can't be read, whoever waits is refused.
+async fn recover(shared: &Shared) {
+    match shared.load().await {
+        Ok(pool) => {
+            tracing::info!("the pool was loaded anew and is sure again");
+            shared.live().take_over(pool, Vec::new());
+        }
         Err(error) => {
             report(&error, "the pool could not be loaded anew");
-            return refuse(shared, work);
+            shared.live().refuse_all();
         }
-    };
-    match work {
-        Work::Draws(gathering) => shared.live().take_over(pool, gathering.into_grants()),
-        Work::Change(change) => {
-            shared.live().take_over(pool, Vec::new());
-            make(shared, change).await;
-        }
-    }
-}
-
-fn refuse(shared: &Shared, work: Work) {
-    match work {
-        Work::Draws(gathering) => give_back(shared, gathering.into_grants()),
-        Work::Change(change) => (change.done)(Err(Unavailable::Store.into())),
     }
 }
 

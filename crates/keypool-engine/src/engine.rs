@@ -49,7 +49,8 @@ impl Engine {
     /// Opens the pool: takes the database's lock, tries every sealed value, brings the schema to today's, loads.
     ///
     /// # Errors
-    /// [`OpenError`]. Up to the point where all sealed values were tried the database is as it was, byte for byte.
+    /// [`OpenError`]. A start that is refused because of a sealed value or the clock leaves the database as it was, byte
+    /// for byte.
     pub async fn open(settings: EngineSettings) -> Result<Self, OpenError> {
         let mut prospect = keypool_store::inspect(settings.store).await?;
         if prospect.shape() != Shape::Empty {
@@ -59,8 +60,14 @@ impl Engine {
                 tracing::warn!(table = %odd.table, id = %odd.id, name = %odd.name, "odd row: {}", odd.what);
             }
         }
+        let newest = prospect.newest_event().await.map_err(OpenError::Load)?;
+        let timekeeper = Timekeeper::start(settings.clock.read(), newest, settings.accept_clock)
+            .map_err(|TooFarBehind { behind_ms, newest }| OpenError::ClockBehind {
+                behind_secs: behind_ms / 1_000,
+                newest,
+            })?;
         let store = prospect.open().await?;
-        match Self::start(&store, settings.sealer, &settings.clock, settings.accept_clock).await {
+        match Self::start(&store, settings.sealer, settings.clock, timekeeper).await {
             Ok(shared) => {
                 let shared = Arc::new(shared);
                 let mut committer = JoinSet::new();
@@ -81,20 +88,13 @@ impl Engine {
     async fn start(
         store: &Store,
         sealer: Sealer,
-        clock: &Clock,
-        accept_clock: bool,
+        clock: Clock,
+        timekeeper: Timekeeper,
     ) -> Result<Shared, OpenError> {
         let snapshot = store.load().await.map_err(OpenError::Load)?;
-        let newest = snapshot.latest_grant.map(keypool_core::GrantId::at);
-        let timekeeper = Timekeeper::start(clock.read(), newest, accept_clock).map_err(
-            |TooFarBehind { behind_ms, newest }| OpenError::ClockBehind {
-                behind_secs: behind_ms / 1_000,
-                newest,
-            },
-        )?;
         let replica = store.issue_replica().await.map_err(OpenError::Replica)?;
         let pool = load::load(snapshot, replica, &sealer);
-        let live = Live::new(pool, clock.clone(), timekeeper);
+        let live = Live::new(pool, clock, timekeeper);
         Ok(Shared::new(store.clone(), sealer, replica, live))
     }
 
@@ -114,14 +114,35 @@ impl Engine {
         self.shared.live().roster.consumer_with_token(&digest).map(Caller::Consumer)
     }
 
-    /// The door that every refusal from memory passes: returns once memory is known to be current. At once where there is
-    /// one server and no other writer, as on `SQLite`, whose file is locked.
+    /// The door that every refusal from memory passes: returns once memory is known to be what the database has. At once
+    /// where there is one server and no other writer, as on `SQLite`, whose file is locked; unless the outcome of a commit
+    /// is in doubt: then the database is asked first.
     ///
     /// # Errors
     /// [`Unavailable`] if that can't be found out.
-    #[expect(clippy::unused_async, reason = "a store that several replicas share has to be asked")]
     pub async fn confirm_current(&self) -> Result<(), Unavailable> {
-        Ok(())
+        let (confirmation, confirmed) = oneshot::channel();
+        {
+            let mut live = self.shared.live();
+            if !live.is_doubtful {
+                return Ok(());
+            }
+            if live.is_closing {
+                return Err(Unavailable::Closing);
+            }
+            live.await_certainty(confirmation);
+        }
+        self.shared.wake();
+        confirmed.await.unwrap_or(Err(Unavailable::Closing))
+    }
+
+    /// Comes to pass if the engine can no longer record anything, through a bug; it should then be closed and opened anew.
+    pub async fn broken(&self) {
+        let mut broken = self.shared.broken.subscribe();
+        if broken.wait_for(|broken| *broken).await.is_err() {
+            // The sender lives as long as the engine.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// The caller's name, for logs: `admin`, or the consumer's.
@@ -149,19 +170,13 @@ impl Engine {
     /// # Errors
     /// [`DrawError::Refused`] with the reason, nothing used up; [`DrawError::Unavailable`] if it could not be recorded.
     pub async fn draw(&self, caller: Caller, feature: &str) -> Result<Served, DrawError> {
-        match self.try_draw(caller, feature) {
-            Ok(recorded) => {
-                let recorded =
-                    recorded.await.unwrap_or(Err(DrawError::Unavailable(Unavailable::Closing)));
-                recorded.map(|recorded| self.reveal(&recorded))
-            }
-            Err(error) => {
-                if matches!(error, DrawError::Refused(_)) {
-                    self.confirm_current().await.map_err(DrawError::Unavailable)?;
-                }
-                Err(error)
-            }
+        let mut decided = self.try_draw(caller, feature);
+        if matches!(decided, Err(DrawError::Refused(_))) && self.shared.live().is_doubtful {
+            self.confirm_current().await.map_err(DrawError::Unavailable)?;
+            decided = self.try_draw(caller, feature);
         }
+        let recorded = decided?.await.unwrap_or(Err(DrawError::Unavailable(Unavailable::Closing)));
+        recorded.map(|recorded| self.reveal(&recorded))
     }
 
     fn try_draw(

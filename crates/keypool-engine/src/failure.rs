@@ -3,7 +3,7 @@
 use keypool_core::Timestamp;
 use keypool_store::{OpenStoreError, StoreError, WriteError};
 
-/// The pool could not be opened; the database is as it was.
+/// The pool could not be opened. A database that was refused, be it for a sealed value or the clock, is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The database could not be opened, recognised or brought to today's schema.
@@ -39,7 +39,7 @@ pub enum OpenError {
     },
     /// The wall clock is more than 24 hours behind the newest usage event.
     #[error(
-        "the system clock is {behind_secs} s behind the newest usage event; set the clock, or start once with --accept-clock"
+        "the system clock is {behind_secs} s behind the newest usage event; set it, or start with --accept-clock until it has caught up"
     )]
     ClockBehind {
         /// How far behind, in seconds.

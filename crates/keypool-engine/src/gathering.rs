@@ -73,6 +73,7 @@ impl Gathering {
             feature,
             since: grant.rate_since(),
             count: 0,
+            first: id,
             last: id,
         });
         rate.count += 1;

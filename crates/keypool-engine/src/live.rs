@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use keypool_core::{Access, FeatureNo, Pool, Refusal as CoreRefusal, Timestamp};
 use keypool_store::ChangeKind;
+use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::gathering::{Asked, Gathered, Gathering};
@@ -28,6 +29,9 @@ const MOST_OVERRULED: u32 = 8;
 pub(crate) type Plan = Box<dyn Fn(&Live) -> Result<ChangeKind, AdminError> + Send>;
 /// Answers whoever asked for the change, with the pool as it stands then.
 pub(crate) type Done = Box<dyn FnOnce(Result<&Live, AdminError>) + Send>;
+
+/// Whom to tell that memory is what the database has.
+pub(crate) type Confirmation = oneshot::Sender<Result<(), Unavailable>>;
 
 /// A change that waits for its turn.
 pub(crate) struct PendingChange {
@@ -54,6 +58,8 @@ pub(crate) struct Live {
     queue: VecDeque<Work>,
     queued_draws: usize,
     queued_changes: usize,
+    /// Whoever wants to know that memory is what the database has.
+    confirmations: Vec<Confirmation>,
 }
 
 impl Live {
@@ -69,6 +75,7 @@ impl Live {
             queue: VecDeque::new(),
             queued_draws: 0,
             queued_changes: 0,
+            confirmations: Vec::new(),
         }
     }
 
@@ -147,6 +154,34 @@ impl Live {
         self.queue.push_back(Work::Change(change));
     }
 
+    /// Tells once memory is known to be what the database has.
+    pub(crate) fn await_certainty(&mut self, confirmation: Confirmation) {
+        self.confirmations.push(confirmation);
+    }
+
+    /// Whether anybody waits for the committer.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.queue.is_empty() || !self.confirmations.is_empty()
+    }
+
+    /// Answers everybody who waits that the store is unavailable, and gives back what their grants hold.
+    pub(crate) fn refuse_all(&mut self) {
+        for asked in self.withdraw() {
+            let _ = asked.reply.send(Err(DrawError::Unavailable(Unavailable::Store)));
+        }
+        while let Some(Work::Change(change)) = self.next_work() {
+            (change.done)(Err(Unavailable::Store.into()));
+        }
+        self.confirm(&Err(Unavailable::Store));
+    }
+
+    fn confirm(&mut self, outcome: &Result<(), Unavailable>) {
+        for confirmation in self.confirmations.drain(..) {
+            // Whoever asked may be gone.
+            let _ = confirmation.send(outcome.clone());
+        }
+    }
+
     pub(crate) fn next_work(&mut self) -> Option<Work> {
         let work = self.queue.pop_front();
         match &work {
@@ -161,6 +196,7 @@ impl Live {
     pub(crate) fn close_down(&mut self) {
         self.is_closing = true;
         self.queue.clear();
+        self.confirmations.clear();
     }
 
     /// Applies to memory what the database has committed, and decides anew what was gathered on the old state.
@@ -184,6 +220,7 @@ impl Live {
         self.roster = pool.roster;
         self.revision = pool.revision;
         self.is_doubtful = false;
+        self.confirm(&Ok(()));
         self.decide_anew(waiting);
     }
 

@@ -24,9 +24,9 @@ pub(crate) struct LoadedPool {
 ///
 /// # Errors
 /// [`OpenError::KeyMissing`] if values are sealed and the sealer has no key, [`OpenError::OtherKey`] if they are sealed
-/// under another one: the tag names another key, or no value opens at all.
+/// under another one: the tag names another key, or none names ours and no value opens at all.
 pub(crate) fn try_values(values: &[StoredValue], sealer: &Sealer) -> Result<(), OpenError> {
-    let (mut missing, mut opened) = (Vec::new(), 0_usize);
+    let (mut missing, mut fitting) = (Vec::new(), 0_usize);
     let mut first_damaged = None;
     for value in values {
         let place = match &value.secret {
@@ -34,9 +34,12 @@ pub(crate) fn try_values(values: &[StoredValue], sealer: &Sealer) -> Result<(), 
             Some(name) => Place::Secret { key: &value.key, name },
         };
         match sealer.open(place, &value.text) {
-            Ok(_) => opened += usize::from(is_sealed(place, &value.text)),
+            Ok(_) => fitting += usize::from(is_sealed(place, &value.text)),
             Err(SealError::KeyMissing) => missing.push(value),
             Err(SealError::OtherKey { .. }) => return Err(other_key(value)),
+            Err(SealError::Damaged | SealError::Malformed) if sealer.claims(&value.text) => {
+                fitting += 1;
+            }
             Err(SealError::Damaged | SealError::Malformed) => {
                 first_damaged.get_or_insert(value);
             }
@@ -47,7 +50,7 @@ pub(crate) fn try_values(values: &[StoredValue], sealer: &Sealer) -> Result<(), 
         return Err(OpenError::KeyMissing { count: missing.len(), name, id });
     }
     match first_damaged {
-        Some(value) if opened == 0 => Err(other_key(value)),
+        Some(value) if fitting == 0 => Err(other_key(value)),
         Some(_) | None => Ok(()),
     }
 }

@@ -27,8 +27,15 @@ pub(crate) struct TooFarBehind {
 pub(crate) struct Timekeeper {
     base: Timestamp,
     base_steady_ms: i64,
-    ahead_since_ms: Option<i64>,
+    ahead: Option<Lead>,
     too_far_ahead_ms: Option<i64>,
+}
+
+/// How far the wall clock stands ahead, and since when.
+#[derive(Clone, Copy, Debug)]
+struct Lead {
+    since_ms: i64,
+    ahead_ms: i64,
 }
 
 impl Timekeeper {
@@ -49,7 +56,7 @@ impl Timekeeper {
         Ok(Self {
             base: first.wall.max(newest),
             base_steady_ms: first.steady_ms,
-            ahead_since_ms: None,
+            ahead: None,
             too_far_ahead_ms: None,
         })
     }
@@ -61,17 +68,20 @@ impl Timekeeper {
         let ahead_ms = reading.wall.as_millis().saturating_sub(now);
         self.too_far_ahead_ms = (ahead_ms > DAY_MS).then_some(ahead_ms);
         if ahead_ms <= 0 || ahead_ms > DAY_MS {
-            self.ahead_since_ms = None;
+            self.ahead = None;
             return Timestamp::from_millis(now);
         }
-        let since_ms = *self.ahead_since_ms.get_or_insert(reading.steady_ms);
-        if reading.steady_ms.saturating_sub(since_ms) < PATIENCE_MS {
+        // A further jump begins a minute of its own.
+        let same = self.ahead.filter(|lead| ahead_ms < lead.ahead_ms.saturating_add(NOTABLE_MS));
+        let lead =
+            *self.ahead.insert(same.unwrap_or(Lead { since_ms: reading.steady_ms, ahead_ms }));
+        if reading.steady_ms.saturating_sub(lead.since_ms) < PATIENCE_MS {
             return Timestamp::from_millis(now);
         }
         if ahead_ms >= NOTABLE_MS {
             tracing::warn!(ahead_ms, "the system clock stayed ahead for a minute and is followed");
         }
-        self.ahead_since_ms = None;
+        self.ahead = None;
         self.base = reading.wall;
         self.base_steady_ms = reading.steady_ms;
         reading.wall
@@ -148,6 +158,17 @@ mod tests {
         assert_eq!(now(&mut keeper, START + HOUR_MS, 5), 0);
         assert_eq!(now(&mut keeper, START + 30_000, 30_005), 30_000);
         assert_eq!(now(&mut keeper, START + HOUR_MS, 60_005), 60_000);
+    }
+
+    #[test]
+    fn a_further_jump_begins_a_minute_of_its_own() {
+        let mut keeper = started();
+        assert_eq!(now(&mut keeper, START + 1, 5), 0);
+        assert_eq!(now(&mut keeper, START + 120_000 + 23 * HOUR_MS, 120_005), 120_000);
+        assert_eq!(
+            now(&mut keeper, START + 180_000 + 23 * HOUR_MS, 180_005),
+            180_000 + 23 * HOUR_MS
+        );
     }
 
     #[test]

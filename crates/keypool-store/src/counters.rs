@@ -19,7 +19,7 @@ pub struct CounterMismatch {
 }
 
 /// A budget counter is its opening balance plus the key's events since; a rate counter the events of the key and
-/// feature since its window's start, 0 where none was opened. One statement, so that it sees one moment.
+/// feature since the first of its window, 0 where none was opened. One statement, so that it sees one moment.
 const MISMATCHES: &str = "
     SELECT key_uuid, key_name, feature, recorded, counted FROM (
         SELECT k.key_uuid, k.name AS key_name, NULL AS feature, b.used AS recorded,
@@ -33,7 +33,7 @@ const MISMATCHES: &str = "
         SELECT k.key_uuid, k.name, f.name, r.used,
             CASE WHEN r.window_start_ms IS NULL THEN 0 ELSE (
                 SELECT count(*) FROM usage_events AS e
-                WHERE e.key_no = r.key_no AND e.feature_no = r.feature_no AND e.id >= r.window_start_ms << 21
+                WHERE e.key_no = r.key_no AND e.feature_no = r.feature_no AND e.id >= r.window_first
             ) END
         FROM rate_counters AS r JOIN keys AS k USING (key_no) JOIN features AS f USING (feature_no)
     )

@@ -44,6 +44,8 @@ pub struct RateCharge {
     pub since: Timestamp,
     /// How many grants.
     pub count: i64,
+    /// The first of them.
+    pub first: GrantId,
     /// The last of them.
     pub last: GrantId,
 }
@@ -89,6 +91,7 @@ pub(crate) fn draw_statement(batch: &DrawBatch) -> Result<Statement, StoreError>
                 Some(charge.feature.get()),
                 Some(charge.since.as_millis()),
                 Some(charge.count),
+                Some(charge.first.get()),
                 Some(charge.last.get()),
             ]
         }))

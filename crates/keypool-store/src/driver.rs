@@ -217,6 +217,8 @@ impl DriverError {
             DriverError::Raised(_)
             | DriverError::Touched { .. }
             | DriverError::Busy
+            // Frames of the journal are written before its commit frame; where one found no room, there is none.
+            | DriverError::Full
             | DriverError::ReadOnly
             | DriverError::CannotOpen
             | DriverError::NotADatabase
@@ -224,8 +226,7 @@ impl DriverError {
             | DriverError::Unreachable(_)
             | DriverError::Setting { .. }
             | DriverError::Column { .. } => false,
-            DriverError::Full
-            | DriverError::Disk(_)
+            DriverError::Disk(_)
             | DriverError::Damaged
             | DriverError::Refused { .. }
             | DriverError::Broken(_)

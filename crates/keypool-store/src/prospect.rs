@@ -7,6 +7,8 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use keypool_core::Timestamp;
+
 use crate::backup::write_copy;
 use crate::driver::{DriverError, Statement};
 use crate::error::{OpenStoreError, StoreError};
@@ -135,6 +137,24 @@ impl Prospect {
         }
     }
 
+    /// The moment of the newest usage event; `None` where there is none that can be read.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn newest_event(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        let sql = match self.shape {
+            Shape::Empty => return Ok(None),
+            Shape::Version(1) => {
+                "SELECT max(m.ms) FROM takeover_moments AS m
+                 WHERE m.written IN (SELECT created_at FROM usage_events)"
+            }
+            Shape::Version(_) => "SELECT max(id) >> 21 FROM usage_events",
+        };
+        let mut rows = self.connection.read(Statement::new(sql)).await.map_err(StoreError::Read)?;
+        let newest = rows.first_mut().map_or(Ok(None), crate::driver::Row::int_or_null);
+        Ok(newest.map_err(StoreError::Read)?.map(Timestamp::from_millis))
+    }
+
     /// Brings the database up to date and opens it. A version 1 database is copied beside itself first.
     ///
     /// # Errors
@@ -148,6 +168,8 @@ impl Prospect {
                 path = %path.display(), copy = %copy.display(),
                 "a database of the Go program is taken over; a copy of it was written"
             );
+            let owner_only = fs::set_permissions(&path, fs::Permissions::from_mode(0o600));
+            owner_only.map_err(|source| OpenStoreError::File { path: path.clone(), source })?;
         }
         self.connection.close().await;
         let opened = Sqlite::open(self.site, self.lock).await;

@@ -77,6 +77,32 @@ async fn a_pool_that_cannot_be_loaded_anew_grants_nothing_until_it_can() {
     engine.close().await;
 }
 
+/// Hides the usage events, so that neither a batch nor the look whether it arrived succeeds.
+async fn hide_events(intruder: &mut sqlx::SqliteConnection, from: &str, to: &str) {
+    let rename = format!("PRAGMA legacy_alter_table = ON; ALTER TABLE {from} RENAME TO {to}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(rename)).execute(intruder).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_commit_in_doubt_reveals_nothing_and_ends_as_the_database_has_it() {
+    let home = Home::new();
+    let engine = with_keys(&home, 1, Some(1)).await;
+    let mut intruder = home.intruder().await;
+    hide_events(&mut intruder, "usage_events", "hidden").await;
+    let failed = draw(&engine, "f").await.unwrap_err();
+    assert!(matches!(failed, DrawError::Unavailable(Unavailable::InDoubt)), "{failed:?}");
+    // While nobody can know, nobody is refused for the unit that may be spent.
+    let failed = draw(&engine, "f").await.unwrap_err();
+    assert!(matches!(failed, DrawError::Unavailable(Unavailable::Store)), "{failed:?}");
+    assert!(engine.confirm_current().await.is_err());
+    hide_events(&mut intruder, "hidden", "usage_events").await;
+    assert_eq!(value(&engine, "f").await, "value-of-k1");
+    assert_eq!(refusal(draw(&engine, "f").await), Refusal::NoUsableKey);
+    assert_eq!(home.number("SELECT count(*) FROM usage_events").await, 1);
+    engine.confirm_current().await.unwrap();
+    engine.close().await;
+}
+
 #[tokio::test]
 async fn a_budget_that_another_writer_spent_is_not_overrun() {
     let home = Home::new();

@@ -83,3 +83,19 @@ async fn an_admin_token_may_look_like_one_of_ours() {
     assert_eq!(engine.authenticate("another"), None);
     engine.close().await;
 }
+
+#[tokio::test]
+async fn the_only_sealed_value_may_be_damaged_where_its_tag_names_the_key() {
+    let home = Home::new();
+    let engine = home.try_open(sealer('a')).await.unwrap();
+    add_tier(&engine, "t", &[("f", limit(9, 60))]).await;
+    engine.add_key(key("k", "t")).await.unwrap();
+    engine.close().await;
+    let damage =
+        "UPDATE keys SET key_value = substr(key_value, 1, length(key_value) - 2) || 'ff' || '00'";
+    sqlx::query(damage).execute(&mut home.intruder().await).await.unwrap();
+    let engine = home.try_open(sealer('a')).await.unwrap();
+    assert_eq!(engine.health().damaged.len(), 1);
+    assert_eq!(refusal(draw(&engine, "f").await), Refusal::NoUsableKey);
+    engine.close().await;
+}

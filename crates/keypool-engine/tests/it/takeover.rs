@@ -96,7 +96,7 @@ async fn keeps_counts_windows_and_events() {
 }
 
 #[tokio::test]
-async fn without_its_encryption_key_the_file_stays_as_it_was() {
+async fn a_start_refused_for_its_encryption_key_or_clock_leaves_the_file_as_it_was() {
     let home = moved_in();
     let before = std::fs::read(&home.path).unwrap();
     let refused = home.try_open(Sealer::plain()).await.unwrap_err();
@@ -104,6 +104,10 @@ async fn without_its_encryption_key_the_file_stays_as_it_was() {
     let other = Sealer::with_key(EncryptionKey::parse_hex(&"7".repeat(64)).unwrap());
     let refused = home.try_open(other).await.unwrap_err();
     assert!(matches!(refused, OpenError::OtherKey { .. }), "{refused:?}");
+    assert_eq!(std::fs::read(&home.path).unwrap(), before);
+    home.clock.set_wall(Timestamp::from_millis(SOON_AFTER - 30 * 86_400_000));
+    let refused = home.try_open(sealer()).await.unwrap_err();
+    assert!(matches!(refused, OpenError::ClockBehind { .. }), "{refused:?}");
     assert_eq!(std::fs::read(&home.path).unwrap(), before);
     let beside: Vec<_> = std::fs::read_dir(home.path.parent().unwrap())
         .unwrap()

@@ -165,7 +165,14 @@ pub(crate) fn batch(revision: i64, draws: &[Draw]) -> DrawBatch {
             }
             None => {
                 let since = Timestamp::from_millis(NOON + draw.rate_since);
-                batch.rates.push(RateCharge { key, feature, since, count: 1, last: draw.id });
+                batch.rates.push(RateCharge {
+                    key,
+                    feature,
+                    since,
+                    count: 1,
+                    first: draw.id,
+                    last: draw.id,
+                });
             }
         }
         match batch.budgets.iter_mut().find(|charge| charge.key == key) {

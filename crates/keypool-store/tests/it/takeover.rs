@@ -182,7 +182,7 @@ async fn counts_go_on_from_the_original_until_their_window_ends() {
         DrawBatch {
             revision: 1,
             events: vec![EventRow { id, key, consumer: ConsumerNo::new(0), feature }],
-            rates: vec![RateCharge { key, feature, since: id.at(), count: 1, last: id }],
+            rates: vec![RateCharge { key, feature, since: id.at(), count: 1, first: id, last: id }],
             budgets: vec![BudgetCharge { key, since: Some(since), count: 1, first: id, last: id }],
         }
     };
