@@ -16,6 +16,7 @@ mod failure;
 mod gathering;
 mod live;
 mod load;
+mod metadata;
 mod roster;
 mod rules;
 mod timekeeper;

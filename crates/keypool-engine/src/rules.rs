@@ -2,16 +2,14 @@
 
 use std::collections::HashSet;
 
+use crate::{FeatureLimit, Invalid, NewConsumer, NewKey, metadata};
 use keypool_core::Timestamp;
-use serde_json::value::RawValue;
-
-use crate::{FeatureLimit, Invalid, NewConsumer, NewKey};
 
 const NAME_CHARS: usize = 128;
 const VALUE_BYTES: usize = 16_384;
 const SECRETS: usize = 64;
 const KEY_BYTES: usize = 256 * 1_024;
-const METADATA_BYTES: usize = 16 * 1_024;
+const DESCRIPTION_BYTES: usize = 16 * 1_024;
 const FEATURES: usize = 256;
 /// Keys that one call may add.
 pub(crate) const KEYS_AT_ONCE: usize = 10_000;
@@ -63,7 +61,6 @@ pub(crate) fn check_features(
 pub(crate) fn check_key(key: &NewKey, now: Timestamp) -> Result<(), Invalid> {
     check_name("name", &key.name)?;
     check_value("key", key.value.expose())?;
-    check_name("tier", &key.tier)?;
     if let Some(expires_at) = key.expires_at {
         require(expires_at > now, "expires_at", || "lies in the past".to_owned())?;
     }
@@ -84,7 +81,7 @@ pub(crate) fn check_key(key: &NewKey, now: Timestamp) -> Result<(), Invalid> {
 
 pub(crate) fn check_consumer(consumer: &NewConsumer) -> Result<(), Invalid> {
     check_name("name", &consumer.name)?;
-    consumer.scopes.iter().try_for_each(|tier| check_name("scopes", tier))
+    check_description(&consumer.description)
 }
 
 fn check_secrets(key: &NewKey) -> Result<(), Invalid> {
@@ -104,11 +101,20 @@ fn check_secrets(key: &NewKey) -> Result<(), Invalid> {
     })
 }
 
-fn check_metadata(metadata: &str) -> Result<(), Invalid> {
-    let is_object =
-        metadata.starts_with('{') && serde_json::from_str::<&RawValue>(metadata).is_ok();
-    require(is_object && metadata.len() <= METADATA_BYTES, "metadata", || {
-        format!("takes a JSON object of at most {} KiB", METADATA_BYTES / 1_024)
+fn check_metadata(text: &str) -> Result<(), Invalid> {
+    require(metadata::is_sound(text), "metadata", || {
+        format!(
+            "takes a JSON object of at most {} KiB, nested at most {} deep, no member twice",
+            metadata::MOST_BYTES / 1_024,
+            metadata::DEEPEST
+        )
+    })
+}
+
+/// A tier's or consumer's description.
+pub(crate) fn check_description(description: &str) -> Result<(), Invalid> {
+    require(description.len() <= DESCRIPTION_BYTES, "description", || {
+        format!("takes at most {} KiB", DESCRIPTION_BYTES / 1_024)
     })
 }
 
@@ -200,6 +206,12 @@ mod tests {
         assert_eq!(field_at_fault(|k| k.metadata = Some("[]".to_owned())), at("metadata"));
         assert_eq!(field_at_fault(|k| k.metadata = Some("{".to_owned())), at("metadata"));
         assert_eq!(field_at_fault(|k| k.metadata = Some(r#"{"n":1}"#.to_owned())), None);
+    }
+
+    #[test]
+    fn bounds_descriptions() {
+        assert!(check_description(&"x".repeat(16_384)).is_ok());
+        assert!(check_description(&"x".repeat(16_385)).is_err());
     }
 
     #[test]

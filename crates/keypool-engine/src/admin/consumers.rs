@@ -75,7 +75,6 @@ impl Engine {
     /// # Errors
     /// [`AdminError`]: unknown consumer or tier, or unavailable.
     pub async fn add_scope(&self, consumer_id: &str, tier: &str) -> Result<ScopeView, AdminError> {
-        rules::check_name("tier", tier)?;
         let granted = ScopeView { consumer_id: consumer_id.into(), tier: tier.into() };
         let (consumer_id, tier) = (consumer_id.to_owned(), tier.to_owned());
         let plan = move |live: &Live| {

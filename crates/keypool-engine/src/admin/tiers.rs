@@ -49,6 +49,7 @@ impl Engine {
     /// [`AdminError`]: invalid, name taken, or unavailable.
     pub async fn add_tier(&self, tier: NewTier) -> Result<TierView, AdminError> {
         rules::check_name("name", &tier.name)?;
+        rules::check_description(&tier.description)?;
         rules::check_features(&tier.features, |name| self.knows_feature(name))?;
         let id = new_id();
         let features = stored_features(&tier.features);
@@ -81,7 +82,7 @@ impl Engine {
     /// # Errors
     /// [`AdminError`]: invalid, unknown, or unavailable.
     pub async fn update_tier(&self, name: &str, patch: TierPatch) -> Result<TierView, AdminError> {
-        rules::check_name("name", name)?;
+        patch.description.as_deref().map_or(Ok(()), rules::check_description)?;
         if let Some(features) = &patch.features {
             rules::check_features(features, |name| self.knows_feature(name))?;
         }

@@ -1,4 +1,4 @@
-//! Changes by an admin: what they answer, and that they hold in memory and database alike.
+//! Changes by an admin: what they answer, and that they hold at once (promise 5), in memory and database alike.
 
 use keypool_engine::{AdminError, Limit, NewConsumer, NewKey, NewTier, Refusal, TierPatch};
 

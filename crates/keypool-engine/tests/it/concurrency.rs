@@ -1,4 +1,5 @@
-//! Many at once: exactly the limits, exactly the events, and changes that hold at once.
+//! Many at once: exactly the limits (promise 1), exactly the events (promises 2 and 3), and changes that hold at once
+//! (promise 5).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +30,7 @@ async fn thirty_two_clients_get_exactly_what_five_budgets_hold() {
     assert_eq!(clients.join_all().await.iter().sum::<u64>(), 500);
     assert!(engine.keys().iter().all(|key| key.usage_count == 100));
     assert_eq!(home.number("SELECT count(*) FROM usage_events").await, 500);
+    assert_counters_equal_events(&home).await;
     engine.close().await;
 }
 
@@ -88,6 +90,7 @@ async fn keys_added_under_load_fail_no_draw_and_overrun_no_budget() {
     done.store(true, Ordering::SeqCst);
     assert_eq!(clients.join_all().await.iter().sum::<u64>(), 21 * 50);
     assert_eq!(home.number("SELECT count(*) FROM usage_events").await, 21 * 50);
+    assert_counters_equal_events(&home).await;
     engine.close().await;
 }
 
@@ -103,7 +106,5 @@ async fn a_caller_that_goes_away_leaves_a_grant_that_is_whole() {
         client.abort_all();
     }
     engine.close().await;
-    let events = home.number("SELECT count(*) FROM usage_events").await;
-    let counted = home.number("SELECT coalesce(sum(used), 0) FROM budget_counters").await;
-    assert_eq!(events, counted);
+    assert_counters_equal_events(&home).await;
 }

@@ -1,4 +1,4 @@
-//! Draws: rotation, limits, refusals, what comes with a key.
+//! Draws: rotation (promise 4), limits (promise 1), refusals that say when (promise 7), what comes with a key.
 
 use std::time::Duration;
 

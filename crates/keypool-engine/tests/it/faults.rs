@@ -1,4 +1,5 @@
-//! Faults from beside: a locked database, a pool that another writer changed, a counter that is ahead.
+//! Faults from beside: a locked database, a commit in doubt (promise 2), a pool that another writer changed, a counter
+//! that is ahead (promise 1).
 
 use keypool_engine::{DrawError, Refusal, Unavailable};
 
@@ -20,6 +21,7 @@ async fn a_locked_database_reveals_nothing_and_gives_the_limits_back() {
     value(&engine, "f").await;
     assert_eq!(refusal(draw(&engine, "f").await), Refusal::NoUsableKey);
     assert_eq!(engine.keys().len(), 1);
+    assert_counters_equal_events(&home).await;
     engine.close().await;
 }
 
@@ -99,6 +101,7 @@ async fn a_commit_in_doubt_reveals_nothing_and_ends_as_the_database_has_it() {
     assert_eq!(value(&engine, "f").await, "value-of-k1");
     assert_eq!(refusal(draw(&engine, "f").await), Refusal::NoUsableKey);
     assert_eq!(home.number("SELECT count(*) FROM usage_events").await, 1);
+    assert_counters_equal_events(&home).await;
     engine.confirm_current().await.unwrap();
     engine.close().await;
 }

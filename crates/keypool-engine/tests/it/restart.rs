@@ -1,4 +1,4 @@
-//! What was committed is there after a restart: counts, windows, rotation.
+//! What was committed is there after a restart (promise 3): counts, windows, rotation (promise 4).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Values at rest: sealed where there is a key, found out before anything is changed where the key does not fit.
+//! Values at rest (promise 8): sealed where there is a key, found out before anything is changed where the key does not fit.
 
 use std::sync::Arc;
 

@@ -63,6 +63,15 @@ impl Home {
     }
 }
 
+/// Promise 3: every counter is its opening balance plus its events, to the unit.
+pub(crate) async fn assert_counters_equal_events(home: &Home) {
+    let budgets = "SELECT count(*) FROM budget_counters AS b WHERE used <> opening
+        + (SELECT count(*) FROM usage_events AS e WHERE e.key_no = b.key_no AND e.id > opening_after)";
+    let rates = "SELECT count(*) FROM rate_counters AS r WHERE used <> (SELECT count(*) FROM usage_events AS e
+        WHERE e.key_no = r.key_no AND e.feature_no = r.feature_no AND e.id >= r.window_first)";
+    assert_eq!((home.number(budgets).await, home.number(rates).await), (0, 0));
+}
+
 pub(crate) fn limit(rate_limit: i64, window_seconds: i64) -> FeatureLimit {
     FeatureLimit { rate_limit, window_seconds }
 }
