@@ -152,12 +152,14 @@ CREATE TABLE rate_counters (
     PRIMARY KEY (key_no, feature_no)
 ) STRICT, WITHOUT ROWID;
 
--- One row. Every admin change raises the revision; tidy_due is 1 while the end of an upgrade is still to be done.
+-- One row. Every admin change raises the revision; tidy_due is 1 while the end of an upgrade is still to be done;
+-- overwrites is raised to put another write in the place of one that failed.
 CREATE TABLE pool (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     revision INTEGER NOT NULL,
     last_replica INTEGER NOT NULL CHECK (last_replica BETWEEN 0 AND 1023),
-    tidy_due INTEGER NOT NULL CHECK (tidy_due IN (0, 1))
+    tidy_due INTEGER NOT NULL CHECK (tidy_due IN (0, 1)),
+    overwrites INTEGER NOT NULL
 ) STRICT;
 
 -- What version 1 held that belongs to nothing, each row as JSON.
@@ -250,7 +252,7 @@ END;
 -- The copy. An id is compared as text, whatever it was stored as; a second row with the same id as text keeps its own
 -- number and a marked id. The first row of each id is the one that other rows mean.
 
-INSERT INTO pool (one, revision, last_replica, tidy_due) VALUES (1, 1, 0, 1);
+INSERT INTO pool (one, revision, last_replica, tidy_due, overwrites) VALUES (1, 1, 0, 1, 0);
 
 CREATE TABLE takeover_tiers AS
 SELECT t.rowid AS v1_rowid, coalesce(CAST(t.id AS TEXT), '') AS id, 0 AS gone, coalesce(m.ms, 0) AS created_ms,

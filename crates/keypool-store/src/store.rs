@@ -162,10 +162,11 @@ impl Store {
         Err(WriteError::InDoubt(StoreError::Write(error)))
     }
 
-    /// A write that changes nothing but what stands at the journal's end.
+    /// A write that takes the place of what stands at the journal's end. It must change something: SQLite writes no page
+    /// whose content stays.
     async fn write_over(&self) -> Result<(), DriverError> {
-        let same = Statement::new("UPDATE pool SET last_replica = last_replica").touching(1);
-        self.driver.write(vec![same]).await
+        let raise = Statement::new("UPDATE pool SET overwrites = overwrites + 1").touching(1);
+        self.driver.write(vec![raise]).await
     }
 
     async fn number(&self, sql: &'static str) -> Result<i64, StoreError> {

@@ -126,3 +126,21 @@ async fn an_array_of_keys_is_added_whole_or_not_at_all() {
     assert_eq!(engine.keys().len(), 10_000);
     engine.close().await;
 }
+
+#[tokio::test]
+async fn a_shortened_window_counts_only_its_own_grants() {
+    let home = Home::new();
+    let engine = home.open().await;
+    add_tier(&engine, "t", &[("f", limit(5, 60))]).await;
+    engine.add_key(key("k", "t")).await.unwrap();
+    value(&engine, "f").await;
+    home.clock.advance(std::time::Duration::from_secs(10));
+    value(&engine, "f").await;
+    let features = Some(vec![("f".to_owned(), limit(5, 5))]);
+    engine.update_tier("t", TierPatch { features, ..TierPatch::default() }).await.unwrap();
+    // In the same millisecond as the last grant of the window that has ended with that.
+    value(&engine, "f").await;
+    assert_eq!(engine.keys()[0].usage[0].used, 1);
+    assert_counters_equal_events(&home).await;
+    engine.close().await;
+}
