@@ -32,6 +32,9 @@ const THROWN_AWAY: usize = 64 * KIB;
 /// Of a refused body, this much is read so that a caller who writes before it reads comes to see why.
 const REFUSED: usize = 40 * MIB;
 
+/// A body that is thrown away is waited for no longer than this, whatever the read timeout.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// A body on its way in.
 #[derive(Debug)]
 pub(crate) struct Arriving<'b, B> {
@@ -129,7 +132,7 @@ impl<'b, B: Body> Arriving<'b, B> {
         Ok(collected)
     }
 
-    /// Reads at most this much and keeps none of it.
+    /// Reads at most this much, waits for it no longer than [`PATIENCE`], and keeps none of it.
     async fn throw_away(&mut self, most: usize) {
         if self.is_cut || self.body.is_end_stream() {
             return;
@@ -151,7 +154,8 @@ impl<'b, B: Body> Arriving<'b, B> {
             }
             true
         };
-        let is_whole = within(self.read_timeout, reading).await.unwrap_or(false);
+        let limit = self.read_timeout.map_or(PATIENCE, |limit| limit.min(PATIENCE));
+        let is_whole = tokio::time::timeout(limit, reading).await.unwrap_or(false);
         self.is_cut = !is_whole;
     }
 }

@@ -1,9 +1,13 @@
 //! How bodies are taken in: their size, their pace, their end.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::Method;
 use http_body_util::Full;
+use keypool_http::{App, HttpSettings};
 use serde_json::json;
+use tokio::time::{Instant, timeout};
 
 use crate::pool::Step::{BreakOff, Hang, Panic, Send};
 use crate::pool::{ADMIN, Answer, Pool, Scripted, request};
@@ -95,6 +99,35 @@ async fn a_body_on_get_is_ignored_but_not_without_end() {
     tokio::time::pause();
     let hanging = pool.call(get(Scripted::new([Hang]))).await;
     assert_eq!((hanging.status, hanging.header("connection")), (200, Some("close")));
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_needs_is_not_waited_for() {
+    let pool = Pool::new().await;
+    tokio::time::pause();
+    let (short, second) = (Duration::from_millis(200), Duration::from_secs(1));
+    let limits = [(None, second), (Some(30 * second), second), (Some(short), short)];
+    let cases = [
+        (Method::GET, "/nope", ADMIN, 5, 404),
+        (Method::PUT, "/admin/keys", ADMIN, 5, 405),
+        (Method::POST, "/admin/keys", "nobody", 5, 401),
+        (Method::POST, "/admin/consumers", ADMIN, 3 << 20, 413),
+        (Method::GET, "/admin/keys", ADMIN, 5, 200),
+        (Method::GET, "/health", "", 5, 200),
+    ];
+    for (read_timeout, most) in limits {
+        let settings = HttpSettings { read_timeout, ..HttpSettings::default() };
+        let app = App::new(pool.engine.clone(), &settings);
+        for (method, path, token, length, status) in cases.clone() {
+            let asked = request(method, path, token, Scripted::new([Hang]).declared(length));
+            let started = Instant::now();
+            let answer = timeout(60 * second, keypool_http::answer(&app, asked)).await;
+            let took = started.elapsed();
+            let answer = Answer::of(answer.expect("it is answered")).await;
+            assert_eq!((answer.status, answer.header("connection")), (status, Some("close")));
+            assert!(took <= most + Duration::from_millis(5), "{path} {read_timeout:?}: {took:?}");
+        }
+    }
 }
 
 #[tokio::test]
