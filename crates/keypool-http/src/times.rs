@@ -26,6 +26,8 @@ pub(crate) struct ToTheMillisecond(pub(crate) Timestamp);
 
 /// Reads a moment, to the millisecond; `None` if it is not RFC 3339 or lies outside the years 0 to 9999 in UTC.
 pub(crate) fn parse(text: &str) -> Option<Timestamp> {
+    // `time` takes any one character there (RFC 3339 section 5.6 has the grammar).
+    text.as_bytes().get(10).filter(|separator| matches!(separator, b'T' | b't'))?;
     let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
     let utc = moment.checked_to_offset(UtcOffset::UTC)?;
     let since_epoch = utc - OffsetDateTime::UNIX_EPOCH;
@@ -83,12 +85,16 @@ mod tests {
             ("2026-11-23T16:11:19Z", Some(1_795_450_279_000)),
             ("2026-11-23T16:11:19.8179Z", Some(1_795_450_279_817)),
             ("2026-11-23T18:11:19+02:00", Some(1_795_450_279_000)),
+            ("2026-11-23t16:11:19z", Some(1_795_450_279_000)),
             ("1969-12-31T23:59:59.999Z", Some(-1)),
             ("9999-12-31T23:59:59Z", Some(253_402_300_799_000)),
             ("9999-12-31T23:59:59-01:00", None),
             ("0000-01-01T00:00:00+01:00", None),
             ("10000-01-01T00:00:00Z", None),
             ("2026-11-23T16:11:19", None),
+            ("2026-11-23x16:11:19Z", None),
+            ("2026-11-23 16:11:19Z", None),
+            ("2026-11-23_16:11:19Z", None),
             ("2026-11-23", None),
             ("2026-02-30T00:00:00Z", None),
             ("2026-11-23T25:11:19Z", None),
