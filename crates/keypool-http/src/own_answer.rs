@@ -8,11 +8,18 @@ use crate::reply::Reply;
 use crate::request_id::{X_REQUEST_ID, fresh};
 use crate::request_log;
 
+/// No answer of hyper's own is longer.
+const MOST: usize = 1024;
+
 /// What to write instead of `written`, if that is hyper's own answer: a head without our request id and no body.
 ///
 /// Nothing of ours is taken for one: no body of ours holds a bare line break where a head has one.
 pub(crate) fn instead_of(written: &[u8], log_requests: bool) -> Option<Vec<u8>> {
-    let head = std::str::from_utf8(written).ok()?.strip_suffix("\r\n\r\n")?;
+    // Every write passes here, with all that is still to be written: this has to cost the same for any length.
+    if written.len() > MOST || !written.starts_with(b"HTTP/1.") {
+        return None;
+    }
+    let head = std::str::from_utf8(written.strip_suffix(b"\r\n\r\n")?).ok()?;
     let rest = head.strip_prefix("HTTP/1.1 ").or_else(|| head.strip_prefix("HTTP/1.0 "))?;
     let is_ours = head.contains(X_REQUEST_ID.as_str());
     if is_ours || head.contains("\r\n\r\n") || !head.contains("content-length: 0") {
@@ -71,6 +78,19 @@ mod tests {
             assert!(ours.contains("\r\nx-request-id: "), "{ours}");
             assert!(ours.contains("\r\ncache-control: no-store\r\n"), "{ours}");
             assert!(ours.contains(&format!("\"code\":\"{code}\"")), "{ours}");
+        }
+    }
+
+    #[test]
+    fn what_is_longer_than_any_of_hypers_is_not_even_read() {
+        let of_length = |length: usize| {
+            let filler = "x".repeat(length - HYPERS.len() - "a: \r\n".len());
+            HYPERS.replacen("\r\n", &format!("\r\na: {filler}\r\n"), 1)
+        };
+        for (length, is_replaced) in [(MOST, true), (MOST + 1, false), (1 << 20, false)] {
+            let written = of_length(length);
+            assert_eq!(written.len(), length);
+            assert_eq!(instead_of(written.as_bytes(), false).is_some(), is_replaced, "{length}");
         }
     }
 
