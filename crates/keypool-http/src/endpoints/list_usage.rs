@@ -28,10 +28,14 @@ struct Event<'a> {
 /// Lists at most `limit` events, of one `key`, older than `before`.
 pub(crate) async fn list_usage(app: &App, _: Admin, input: &Input<'_>) -> Answer {
     let query = read(input)?;
-    let events = app.engine.usage(query.clone()).await?;
+    // One more than is shown tells whether there is a next page.
+    let one_more = UsageQuery { limit: query.limit.saturating_add(1), ..query.clone() };
+    let found = app.engine.usage(one_more).await?;
+    let most = usize::try_from(query.limit).unwrap_or(usize::MAX);
+    let (events, further) = found.split_at(most.min(found.len()));
     let reply = Reply::ok(&events.iter().map(shape).collect::<Vec<_>>());
     match events.last() {
-        Some(last) if events.len() == usize::try_from(query.limit).unwrap_or(usize::MAX) => {
+        Some(last) if !further.is_empty() => {
             Ok(reply.with_next_page(&next_page(&query, last.draw_id)))
         }
         _ => Ok(reply),

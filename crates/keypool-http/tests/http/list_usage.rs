@@ -67,6 +67,20 @@ async fn pages_by_its_link_to_the_end() {
 }
 
 #[tokio::test]
+async fn the_last_page_has_no_link_even_if_it_is_full() {
+    let pool = used().await;
+    for (limit, count, has_next) in [(6, 6, true), (7, 7, false), (8, 7, false)] {
+        let listed = pool.get(&format!("{PATH}?limit={limit}")).await;
+        assert_eq!(listed.json().as_array().unwrap().len(), count);
+        assert_eq!(listed.header("link").is_some(), has_next, "limit {limit}");
+    }
+    let key = pool.get("/admin/keys").await.json()[0]["id"].as_str().unwrap().to_owned();
+    let count = pool.get(&format!("{PATH}?key={key}")).await.json().as_array().unwrap().len();
+    let full = pool.get(&format!("{PATH}?key={key}&limit={count}")).await;
+    assert_eq!(full.header("link"), None);
+}
+
+#[tokio::test]
 async fn filters_by_key_and_keeps_the_filter_over_pages() {
     let pool = used().await;
     let id = pool.get("/admin/keys").await.json()[0]["id"].as_str().unwrap().to_owned();
