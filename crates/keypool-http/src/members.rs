@@ -187,6 +187,11 @@ impl<'b> Field<'b> {
                     false => "must not have more than 1,000 members",
                 });
             }
+            if !self.path.is_empty() {
+                // The place would be counted from the field's start. Only a name can still be wrong: the body as a
+                // whole was read already, but for the escapes in what this field holds.
+                return self.must("must be valid JSON, with names of valid Unicode");
+            }
             let (line, column) = (error.line(), error.column());
             Problem::malformed(format!("the body is not valid JSON (line {line}, column {column})"))
         })

@@ -103,6 +103,19 @@ fn texts_must_be_unicode() {
 }
 
 #[test]
+fn names_that_are_not_unicode_are_told_by_the_field_that_holds_them() {
+    let members = read(r#"{"inner":{"\ud800":"x"},"list":[{"a":{"\udc00":1}}]}"#).unwrap();
+    let inner = members.required("inner").unwrap().any_object().unwrap_err();
+    assert_eq!(inner.field.as_deref(), Some("inner"));
+    assert_eq!(inner.detail, "inner: must be valid JSON, with names of valid Unicode");
+    let elements = members.required("list").unwrap().elements().unwrap();
+    let a = elements[0].object(&["a"]).unwrap().required("a").unwrap();
+    assert_eq!(a.any_object().unwrap_err().field.as_deref(), Some("list[0].a"));
+    let (field, detail) = complaint(r#"{"\ud800":"x"}"#);
+    assert_eq!((field, detail.contains("(line 1, column ")), (None, true), "{detail}");
+}
+
+#[test]
 fn object_texts_stay_as_they_were_sent() {
     let members =
         read(r#"{"inner": { "b" : 1e400, "a":123456789012345678901234567890 } }"#).unwrap();
