@@ -71,7 +71,8 @@ pub async fn answer<B: Body>(app: &App, request: Request<B>) -> Response<Full<By
     let line = Line {
         method: &head.method,
         path: head.uri.path(),
-        route: route.map(|route| route.path),
+        // The path may be known even where the method is not.
+        route: routes::pattern(head.uri.path()),
         request_id: &id,
         took: started.elapsed(),
     };

@@ -130,6 +130,11 @@ pub(crate) fn find<'r>(
     Err(Problem { allow: Some(allow), ..Problem::new(Code::MethodNotAllowed, detail) })
 }
 
+/// The path that the table has for this one, whatever the method.
+pub(crate) fn pattern(path: &str) -> Option<&'static str> {
+    ROUTES.iter().map(|route| route.path).find(|pattern| segments(pattern, path).is_some())
+}
+
 /// What stands in `path` for each `{…}` of `pattern`, if they match.
 fn segments<'r>(pattern: &str, path: &'r str) -> Option<Vec<&'r str>> {
     let mut found = Vec::new();

@@ -83,6 +83,25 @@ async fn each_request_leaves_one_line() {
 }
 
 #[tokio::test]
+async fn a_known_path_is_told_even_if_the_method_is_wrong() {
+    let pool = Pool::new().await;
+    let (log, _guard) = Log::start();
+    let id = "0193a5e0-7a5c-7c3e-9f00-1c2d3e4f5a6b";
+    let known = "/admin/keys/{id}";
+    let cases = [
+        (format!("/admin/keys/{id}"), 405, format!("/admin/keys/{id}"), known),
+        ("/admin/keys/sesame".to_owned(), 405, known.to_owned(), known),
+        ("/admin/sesame".to_owned(), 404, "-".to_owned(), "-"),
+    ];
+    for (asked, status, path, route) in cases {
+        assert_eq!(pool.send(Method::PUT, &asked, ADMIN, "").await.status, status);
+        let line = log.requests().pop().unwrap();
+        let fields = &line["fields"];
+        assert_eq!((&fields["path"], &fields["route"]), (&path.into(), &route.into()));
+    }
+}
+
+#[tokio::test]
 async fn no_secret_is_ever_there() {
     let pool = Pool::with_tier().await;
     let (log, _guard) = Log::start();
