@@ -53,6 +53,12 @@ impl Timekeeper {
         if behind_ms > DAY_MS && !accepted {
             return Err(TooFarBehind { behind_ms, newest });
         }
+        if behind_ms >= NOTABLE_MS {
+            tracing::warn!(
+                behind_ms,
+                "the system clock is behind the newest usage event; time goes on from that event until the clock has caught up"
+            );
+        }
         Ok(Self {
             base: first.wall.max(newest),
             base_steady_ms: first.steady_ms,

@@ -71,6 +71,16 @@ pub enum OpenStoreError {
         /// What was named as the database file.
         path: PathBuf,
     },
+    /// The file stands under several names, so that a lock beside one of them does not keep others off.
+    #[error(
+        "the database {path} has {links} names (hard links): another keypooler could serve it under another of them; leave it one"
+    )]
+    Linked {
+        /// The database file.
+        path: PathBuf,
+        /// How many names it has.
+        links: u64,
+    },
     /// Another server has the lock.
     #[error(
         "another keypooler is serving the database {path}: stop it, or give this one another file"

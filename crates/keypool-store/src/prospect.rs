@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -267,6 +267,9 @@ fn make_file(path: &Path) -> Result<PathBuf, OpenStoreError> {
     let metadata = fs::metadata(&path).map_err(failed)?;
     if !metadata.is_file() {
         return Err(OpenStoreError::NotAFile { path });
+    }
+    if metadata.nlink() > 1 {
+        return Err(OpenStoreError::Linked { path, links: metadata.nlink() });
     }
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {

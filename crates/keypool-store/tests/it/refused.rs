@@ -27,6 +27,14 @@ async fn a_file_that_is_no_database() {
 }
 
 #[tokio::test]
+async fn a_file_under_two_names() {
+    let fresh = empty().await;
+    fresh.store.close().await;
+    fs::hard_link(fresh.path(), fresh.path().with_file_name("other.db")).unwrap();
+    assert!(refusal(&fresh.path()).await.contains("has 2 names"));
+}
+
+#[tokio::test]
 async fn a_folder_in_the_place_of_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let refused = inspect(settings(folder.path())).await.unwrap_err();
