@@ -1,9 +1,10 @@
-//! Serves: takes the port, opens the pool, answers until it is asked to drain, closes.
+//! Serves: takes the port, opens the pool, answers until it is asked to drain or can't go on, closes.
 
+use std::future;
 use std::io;
 use std::net::SocketAddr;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use keypool_engine::{
     Clock, EncryptionKey, Engine, EngineSettings, Sealer, StoreSettings, Token, TokenDigest,
 };
@@ -15,7 +16,7 @@ use crate::dev::{self, Tour};
 use crate::listener::Listener;
 use crate::signals::Signals;
 
-/// Serves until a signal asks for the end.
+/// Serves until a signal asks for the end, or the engine broke: then it fails, for a supervisor to start it again.
 pub(crate) async fn serve(
     settings: Settings,
     accept_clock: bool,
@@ -46,7 +47,8 @@ pub(crate) async fn serve(
     tracing::info!(database, "listening on {address}");
 
     let http = http_settings(&settings.server, settings.log.requests);
-    let serving = keypool_http::serve(engine.clone(), listener, http, drain.asked());
+    let serving =
+        keypool_http::serve(engine.clone(), listener, http, end(drain.asked(), engine.broken()));
     let drained = if let Some(admin_token) = &shown_token {
         let tour = Tour { address, database: &database, admin_token, admin_is_given };
         tokio::join!(serving, dev::show(tour)).0
@@ -55,7 +57,27 @@ pub(crate) async fn serve(
     };
     engine.close().await;
     report(drained);
-    Ok(())
+    // It may have broken while it drained, too.
+    verdict(engine.broken()).await
+}
+
+/// Comes to pass when serving is to end.
+async fn end(asked: impl Future<Output = ()>, broken: impl Future<Output = ()>) {
+    tokio::select! {
+        () = asked => {}
+        () = broken => tracing::error!("the engine broke: draining"),
+    }
+}
+
+/// Fails if the engine broke.
+async fn verdict(broken: impl Future<Output = ()>) -> anyhow::Result<()> {
+    tokio::select! {
+        biased;
+        () = broken => bail!(
+            "the engine broke, through a bug in keypooler, and could record nothing more: start it again"
+        ),
+        () = future::ready(()) => Ok(()),
+    }
 }
 
 /// Where and how the pool is stored.
@@ -113,5 +135,25 @@ fn report(drained: Drained) {
             connections,
             "drained as far as SERVER_SHUTDOWN_TIMEOUT_SECONDS allowed: connections were cut"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn serving_ends_when_it_is_asked_to_and_when_the_engine_broke() {
+        end(ready(()), pending()).await;
+        end(pending(), ready(())).await;
+    }
+
+    #[tokio::test]
+    async fn only_a_broken_engine_is_a_failure_and_it_is_said_what_to_do() {
+        assert!(verdict(pending()).await.is_ok());
+        let said = verdict(ready(())).await.unwrap_err().to_string();
+        assert!(said.contains("the engine broke") && said.contains("start it again"), "{said}");
     }
 }

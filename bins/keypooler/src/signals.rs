@@ -2,18 +2,10 @@
 
 use std::io;
 use std::process;
-use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
-
-/// A second signal that follows the first this closely is the same request: `timeout` and other
-/// supervisors signal a process and then its whole group.
-const ECHO: Duration = Duration::from_millis(25);
-/// What is left to a drain whose request came twice.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// The request to drain, as it is waited for. Clones wait for the same one.
 #[derive(Clone, Debug)]
@@ -55,12 +47,9 @@ impl Drain {
 
 async fn answer(mut terminate: Signal, mut interrupt: Signal, ask: watch::Sender<bool>) {
     let (name, _) = next(&mut terminate, &mut interrupt).await;
-    tracing::info!("{name}: draining; the same again ends at once");
+    tracing::info!("{name}: draining; a second signal ends at once");
     let _ = ask.send(true);
-    let (name, code) = match timeout(ECHO, next(&mut terminate, &mut interrupt)).await {
-        Ok(echo) => timeout(GRACE, next(&mut terminate, &mut interrupt)).await.unwrap_or(echo),
-        Err(_) => next(&mut terminate, &mut interrupt).await,
-    };
+    let (name, code) = next(&mut terminate, &mut interrupt).await;
     tracing::warn!("{name} again: ending at once");
     process::exit(code);
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -66,8 +67,10 @@ fn what_was_answered_is_there_after_a_kill() {
 }
 
 #[test]
-fn a_second_signal_ends_at_once() {
-    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+#[expect(clippy::disallowed_methods, reason = "measures how long an end takes")]
+fn a_second_signal_ends_at_once_however_soon_it_comes() {
+    let mut took = Vec::new();
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::TERM, 143)] {
         let folder = tempfile::tempdir().unwrap();
         let for_ever =
             [("SERVER_READ_TIMEOUT_SECONDS", "0"), ("SERVER_SHUTDOWN_TIMEOUT_SECONDS", "0")];
@@ -75,18 +78,13 @@ fn a_second_signal_ends_at_once() {
         let _in_flight = request_in_flight(&server);
         server.signal(signal);
         server.wait_for_line(|line| line.contains("draining"));
+        let again = Instant::now();
         server.signal(signal);
         assert_eq!(server.wait(), Some(code), "{}", server.log());
+        took.push(again.elapsed());
     }
-}
-
-#[test]
-fn a_signal_that_comes_twice_in_a_moment_still_lets_it_drain() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut server = Server::start(folder.path(), &[]);
-    server.terminate();
-    server.terminate();
-    assert_eq!(server.wait(), Some(0), "{}", server.log());
+    // A busy machine may hold up one of them.
+    assert!(took.iter().min() < Some(&Duration::from_millis(500)), "{took:?}");
 }
 
 #[test]
