@@ -1,3 +1,5 @@
+//! Bad input is a complaint that names the field, and never a panic (promise 9).
+
 use proptest::prelude::*;
 
 use super::*;

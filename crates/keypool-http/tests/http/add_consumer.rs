@@ -42,6 +42,7 @@ async fn does_not_know_every_tier() {
     assert_eq!(pool.get(PATH).await.text, "[]");
 }
 
+/// Promise 9.
 #[tokio::test]
 async fn names_what_is_invalid_and_changes_nothing() {
     let pool = Pool::with_tier().await;

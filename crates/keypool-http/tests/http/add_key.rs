@@ -62,6 +62,7 @@ async fn does_not_know_every_tier() {
     assert_eq!(pool.get(PATH).await.text, "[]", "all or none");
 }
 
+/// Promises 8 and 9.
 #[tokio::test]
 async fn names_what_is_invalid_repeats_no_secret_and_changes_nothing() {
     let pool = Pool::with_tier().await;
@@ -117,6 +118,7 @@ async fn names_what_is_invalid_repeats_no_secret_and_changes_nothing() {
     assert_eq!(pool.get(PATH).await.text, "[]");
 }
 
+/// Promises 8 and 9.
 #[tokio::test]
 async fn what_is_no_object_is_refused() {
     let pool = Pool::with_tier().await;

@@ -26,6 +26,7 @@ async fn does_not_know_every_consumer_and_tier() {
     pool.post(&path, r#"{"tier":"u"}"#).await.expect_problem(404, "unknown_tier");
 }
 
+/// Promise 9.
 #[tokio::test]
 async fn names_what_is_invalid() {
     let pool = Pool::with_tier().await;

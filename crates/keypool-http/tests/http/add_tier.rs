@@ -31,6 +31,7 @@ async fn takes_a_name_once() {
     assert_eq!(pool.get(PATH).await.json().as_array().unwrap().len(), 1);
 }
 
+/// Promise 9.
 #[tokio::test]
 async fn names_what_is_invalid_and_changes_nothing() {
     let pool = Pool::new().await;

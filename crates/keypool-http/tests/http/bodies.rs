@@ -1,4 +1,4 @@
-//! How bodies are taken in: their size, their pace, their end.
+//! How bodies are taken in: their size, their pace, their end. None hangs or grows memory (promise 9).
 
 use std::time::Duration;
 
@@ -154,6 +154,7 @@ async fn a_body_that_is_held_back_is_not_asked_for_in_vain() {
     }
 }
 
+/// Promises 8 and 9: the answer says nothing of the panic, and the server goes on.
 #[tokio::test]
 async fn a_panic_is_a_500_for_that_request_alone() {
     let pool = Pool::new().await;

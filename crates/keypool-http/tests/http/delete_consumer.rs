@@ -1,5 +1,6 @@
 use crate::pool::Pool;
 
+/// Promise 3: what was granted stays on record.
 #[tokio::test]
 async fn removes_a_consumer_and_keeps_its_events() {
     let pool = Pool::with_tier().await;

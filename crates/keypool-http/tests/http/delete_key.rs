@@ -1,5 +1,6 @@
 use crate::pool::{ADMIN, Pool};
 
+/// Promise 5: no draw after the answer sees the key.
 #[tokio::test]
 async fn removes_a_key_and_keeps_its_events() {
     let pool = Pool::with_tier().await;
@@ -18,6 +19,7 @@ async fn removes_a_key_and_keeps_its_events() {
     pool.delete(&path).await.expect_problem(404, "unknown_key");
 }
 
+/// Promise 8: what stands in a path may be a secret put there by mistake.
 #[tokio::test]
 async fn does_not_know_every_key_and_does_not_repeat_its_id() {
     let pool = Pool::with_tier().await;

@@ -39,6 +39,7 @@ async fn serves_a_consumer_from_its_scope() {
     assert_eq!(pool.draw(&token, "f").await.status, 200);
 }
 
+/// Promise 9.
 #[tokio::test]
 async fn wants_one_proper_feature() {
     let pool = Pool::with_tier().await;
@@ -80,6 +81,7 @@ async fn refuses_unknown_tokens() {
     }
 }
 
+/// Promise 5.
 #[tokio::test]
 async fn refuses_the_token_of_a_consumer_that_is_gone() {
     let pool = Pool::with_tier().await;
@@ -99,6 +101,7 @@ async fn tells_a_consumer_out_of_scope_and_the_admin_unknown_feature() {
     pool.draw(ADMIN, "unheard-of").await.expect_problem(404, "unknown_feature");
 }
 
+/// Promise 7.
 #[tokio::test]
 async fn says_when_a_rate_limit_ends() {
     let pool = Pool::with_tier().await;
@@ -115,6 +118,7 @@ async fn says_when_a_rate_limit_ends() {
     assert_eq!(pool.draw(ADMIN, "f").await.status, 200);
 }
 
+/// Promise 7.
 #[tokio::test]
 async fn says_when_a_budget_comes_back() {
     let pool = Pool::with_tier().await;
@@ -125,6 +129,7 @@ async fn says_when_a_budget_comes_back() {
     assert_eq!(refused.header("retry-after"), Some("3600"));
 }
 
+/// Promise 7.
 #[tokio::test]
 async fn names_no_time_where_time_does_not_heal() {
     let pool = Pool::with_tier().await;
@@ -137,6 +142,7 @@ async fn names_no_time_where_time_does_not_heal() {
     }
 }
 
+/// Promise 2.
 #[tokio::test]
 async fn answers_503_once_nothing_can_be_recorded() {
     let pool = Pool::with_tier().await;

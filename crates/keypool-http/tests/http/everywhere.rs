@@ -78,6 +78,7 @@ async fn the_admins_paths_are_not_for_others() {
     }
 }
 
+/// Promise 9.
 #[tokio::test]
 async fn the_admins_paths_take_no_unknown_parameters() {
     let pool = Pool::with_tier().await;

@@ -2,6 +2,7 @@ use serde_json::json;
 
 use crate::pool::{Pool, members_of};
 
+/// Promise 8.
 #[tokio::test]
 async fn lists_in_order_of_creation_and_never_tokens() {
     let pool = Pool::with_tier().await;

@@ -6,6 +6,7 @@ use crate::pool::{ADMIN, Pool, members_of};
 
 const PATH: &str = "/admin/keys";
 
+/// Promise 8.
 #[tokio::test]
 async fn shows_counters_and_never_values() {
     let pool = Pool::with_tier().await;

@@ -103,6 +103,7 @@ async fn limits_above_a_thousand_are_a_thousand() {
     }
 }
 
+/// Promise 9.
 #[tokio::test]
 async fn names_what_is_invalid() {
     let pool = Pool::new().await;

@@ -1,4 +1,4 @@
-//! The line that each request leaves in the log, and what never stands there.
+//! The line that each request leaves in the log, and what never stands there (promise 8).
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -101,6 +101,7 @@ async fn a_known_path_is_told_even_if_the_method_is_wrong() {
     }
 }
 
+/// Promise 8.
 #[tokio::test]
 async fn no_secret_is_ever_there() {
     let pool = Pool::with_tier().await;

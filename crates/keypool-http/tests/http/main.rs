@@ -1,4 +1,6 @@
 //! The API over a real engine: in process for what is said, over sockets for how it is carried.
+//!
+//! Most of it shows promises 5, 7, 8 and 9 as callers see them; tests and pages name the one that they show.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,5 +1,6 @@
 use crate::pool::Pool;
 
+/// Promise 5: no draw after the answer sees the scope.
 #[tokio::test]
 async fn revokes_by_name_and_by_id() {
     let pool = Pool::with_tier().await;

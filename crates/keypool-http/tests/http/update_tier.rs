@@ -20,6 +20,7 @@ async fn replaces_what_is_given_and_keeps_the_rest() {
     assert_eq!(pool.get(PATH).await.json(), json!([changed]));
 }
 
+/// Promise 5: new limits hold from the answer on.
 #[tokio::test]
 async fn holds_for_keys_at_once() {
     let pool = Pool::with_tier().await;
@@ -36,6 +37,7 @@ async fn does_not_know_every_tier() {
     pool.patch(PATH, r#"{"name":"u","description":""}"#).await.expect_problem(404, "unknown_tier");
 }
 
+/// Promise 9.
 #[tokio::test]
 async fn names_what_is_invalid_and_changes_nothing() {
     let pool = Pool::with_tier().await;
