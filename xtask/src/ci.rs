@@ -11,7 +11,7 @@ pub(crate) fn ci() -> anyhow::Result<()> {
     Cargo::new(&["doc", "--workspace", "--no-deps", "--locked"])
         .env("RUSTDOCFLAGS", "-D warnings")
         .run()?;
-    licences()?;
+    let licences = licences()?;
     for (package, example) in [("keypool-core", "embed_core"), ("keypool-engine", "embed_engine")] {
         Cargo::new(&["run", "--quiet", "--locked", "--package", package, "--example", example])
             .run()?;
@@ -20,18 +20,47 @@ pub(crate) fn ci() -> anyhow::Result<()> {
     Cargo::new(&["test", "--release", "--locked", "--package", "keypooler"]).run()?;
     // The command that README names.
     Cargo::new(&["test", "--workspace", "--locked"]).run()?;
-    say("all checks passed");
+    say(last_line(licences));
     Ok(())
 }
 
-fn licences() -> anyhow::Result<()> {
+/// Whether licences, bans and sources were checked.
+#[derive(Clone, Copy, Debug)]
+enum Licences {
+    Checked,
+    /// There is no cargo-deny.
+    NotChecked,
+}
+
+fn last_line(licences: Licences) -> &'static str {
+    match licences {
+        Licences::Checked => "all checks passed",
+        Licences::NotChecked => {
+            "all checks passed, but licences, bans and sources were not checked: cargo-deny is not installed \
+             (cargo install cargo-deny)"
+        }
+    }
+}
+
+fn licences() -> anyhow::Result<Licences> {
     if !Cargo::new(&["deny", "--version"]).succeeds() {
-        say(
-            "cargo-deny is not installed: licences, bans and sources are not checked (cargo install cargo-deny)",
-        );
-        return Ok(());
+        return Ok(Licences::NotChecked);
     }
     // Offline it asks for every crate of the lock file, those for other platforms too.
     Cargo::new(&["fetch", "--quiet", "--locked"]).run()?;
-    Cargo::new(&["deny", "--offline", "check", "licenses", "bans", "sources"]).run()
+    Cargo::new(&["deny", "--offline", "check", "licenses", "bans", "sources"]).run()?;
+    Ok(Licences::Checked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_tells_what_was_not_checked() {
+        assert_eq!(last_line(Licences::Checked), "all checks passed");
+        let said = last_line(Licences::NotChecked);
+        assert!(said.contains("licences, bans and sources were not checked"), "{said}");
+        assert!(said.contains("cargo-deny is not installed"), "{said}");
+    }
 }

@@ -7,6 +7,7 @@ mod migrate;
 mod run;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -39,10 +40,11 @@ enum Task {
     },
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().task {
-        Task::Migrate { db, status } => migrate::migrate(db.as_deref(), status),
-        Task::Ci => ci::ci(),
-        Task::Bench { criterion } => bench::bench(&criterion),
+        Task::Migrate { db, status } => return migrate::migrate(db.as_deref(), status),
+        Task::Ci => ci::ci()?,
+        Task::Bench { criterion } => bench::bench(&criterion)?,
     }
+    Ok(ExitCode::SUCCESS)
 }

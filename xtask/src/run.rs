@@ -1,8 +1,8 @@
-//! Runs cargo in the workspace's root, and says what it runs.
+//! Runs cargo on the workspace, and says what it runs.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 use anyhow::{Context as _, bail};
 
@@ -11,11 +11,21 @@ use anyhow::{Context as _, bail};
 pub(crate) struct Cargo {
     arguments: Vec<OsString>,
     environment: Vec<(&'static str, &'static str)>,
+    /// Where it runs; where xtask was called, if it is none.
+    folder: Option<PathBuf>,
 }
 
 impl Cargo {
+    /// In the workspace's root.
     pub(crate) fn new(arguments: &[&str]) -> Self {
-        Self { arguments: arguments.iter().map(OsString::from).collect(), environment: Vec::new() }
+        let arguments = arguments.iter().map(OsString::from).collect();
+        Self { arguments, environment: Vec::new(), folder: Some(root()) }
+    }
+
+    /// Runs a package's binary in the folder in which xtask was called, whose files it may read.
+    pub(crate) fn binary(package: &str) -> Self {
+        let run = Self::new(&["run", "--quiet", "--package", package, "--manifest-path"]);
+        Self { folder: None, ..run.arg(root().join("Cargo.toml")).arg("--") }
     }
 
     pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
@@ -33,15 +43,22 @@ impl Cargo {
     /// # Errors
     /// If cargo can't be started or fails.
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let shown: Vec<_> =
-            self.arguments.iter().map(|argument| argument.to_string_lossy()).collect();
-        let shown = format!("cargo {}", shown.join(" "));
-        say(&format!("$ {shown}"));
-        let status = self.command().status().with_context(|| format!("could not start {shown}"))?;
+        let shown = self.shown();
+        let status = self.status()?;
         if !status.success() {
             bail!("{shown}: {status}");
         }
         Ok(())
+    }
+
+    /// Runs it with this process's output and tells how it ended.
+    ///
+    /// # Errors
+    /// If cargo can't be started.
+    pub(crate) fn status(self) -> anyhow::Result<ExitStatus> {
+        let shown = self.shown();
+        say(&format!("$ {shown}"));
+        self.command().status().with_context(|| format!("could not start {shown}"))
     }
 
     /// Runs it and takes its output.
@@ -61,9 +78,18 @@ impl Cargo {
         self.command().output().is_ok_and(|output| output.status.success())
     }
 
+    fn shown(&self) -> String {
+        let shown: Vec<_> =
+            self.arguments.iter().map(|argument| argument.to_string_lossy()).collect();
+        format!("cargo {}", shown.join(" "))
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO"));
-        command.current_dir(root()).args(&self.arguments).envs(self.environment.iter().copied());
+        command.args(&self.arguments).envs(self.environment.iter().copied());
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
         command
     }
 }
@@ -78,4 +104,22 @@ pub(crate) fn root() -> PathBuf {
 #[expect(clippy::print_stderr, reason = "xtask talks to people")]
 pub(crate) fn say(line: &str) {
     eprintln!("{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_binary_runs_where_it_was_called_and_the_rest_in_the_root() {
+        let command = Cargo::binary("keypooler").arg("migrate").command();
+        assert_eq!(command.get_current_dir(), None);
+        let manifest = root().join("Cargo.toml");
+        let arguments: Vec<_> = command.get_args().collect();
+        assert!(arguments.contains(&manifest.as_os_str()), "{arguments:?}");
+        assert!(arguments.ends_with(&["--".as_ref(), "migrate".as_ref()]), "{arguments:?}");
+
+        let command = Cargo::new(&["fmt"]).command();
+        assert_eq!(command.get_current_dir(), Some(root().as_path()));
+    }
 }
