@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) encryption_key: Option<EncryptionKey>,
     /// There is one in [`Mode::Serve`]; there may be one in [`Mode::Dev`].
     pub(crate) admin_token: Option<SecretString>,
+    /// Whether the environment variable `ADMIN_TOKEN` gave it.
+    pub(crate) admin_token_is_in_environment: bool,
     pub(crate) server: ServerSettings,
     pub(crate) log: LogSettings,
     /// What is accepted but should not stay so; for the log, once there is one.
@@ -103,6 +105,7 @@ impl Settings {
             database: read_database(&layers)?,
             encryption_key: read_encryption_key(&layers)?,
             warnings: warnings(admin_token.as_ref()),
+            admin_token_is_in_environment: layers.is_in_environment("ADMIN_TOKEN"),
             admin_token,
             server: read_server(&layers)?,
             log: read_log(&layers, sources)?,

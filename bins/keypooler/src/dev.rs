@@ -19,8 +19,18 @@ pub(crate) struct Tour<'a> {
     pub(crate) address: SocketAddr,
     pub(crate) database: &'a str,
     pub(crate) admin_token: &'a SecretString,
-    /// Whether the admin token was given, rather than made up: then it is not printed.
-    pub(crate) admin_is_given: bool,
+    pub(crate) admin_shown: AdminShown,
+}
+
+/// How the admin token is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AdminShown {
+    /// It was made up, and is told nowhere else.
+    Plain,
+    /// The environment gave it, which may well be that of the shell that calls next.
+    Variable,
+    /// A file gave it.
+    Placeholder,
 }
 
 /// Shows it on standard output. What goes wrong is logged, and the server serves on.
@@ -46,7 +56,11 @@ impl Tour<'_> {
             let drawn = self.ask(token, "GET", &draw_path(), None).await?;
             write!(text, "\nDrew a key for {FEATURE}:\n\n{drawn:#}\n")?;
         }
-        let shown = if self.admin_is_given { "$ADMIN_TOKEN" } else { admin };
+        let shown = match self.admin_shown {
+            AdminShown::Plain => admin,
+            AdminShown::Variable => "$ADMIN_TOKEN",
+            AdminShown::Placeholder => "<your admin token>",
+        };
         write!(text, "\nAdmin token:    {shown}\n")?;
         if let Some(consumer) = &consumer {
             writeln!(text, "Consumer token: {consumer} (shown this once)")?;

@@ -12,7 +12,7 @@ use keypool_http::{Drained, HttpSettings};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{DatabaseSettings, Mode, Port, ServerSettings, Settings};
-use crate::dev::{self, Tour};
+use crate::dev::{self, AdminShown, Tour};
 use crate::listener::Listener;
 use crate::signals::Signals;
 
@@ -25,7 +25,11 @@ pub(crate) async fn serve(
     let (_signals, drain) = Signals::watch().context("signals can't be watched")?;
     // Before the database is touched: another program may still serve it on this port.
     let listener = bind(&settings.server, mode)?;
-    let admin_is_given = settings.admin_token.is_some();
+    let admin_shown = match (&settings.admin_token, settings.admin_token_is_in_environment) {
+        (None, _) => AdminShown::Plain,
+        (Some(_), true) => AdminShown::Variable,
+        (Some(_), false) => AdminShown::Placeholder,
+    };
     let admin_token = settings.admin_token.map_or_else(make_up_admin_token, Ok)?;
 
     let admin_digest = TokenDigest::of(admin_token.expose_secret());
@@ -50,7 +54,7 @@ pub(crate) async fn serve(
     let serving =
         keypool_http::serve(engine.clone(), listener, http, end(drain.asked(), engine.broken()));
     let drained = if let Some(admin_token) = &shown_token {
-        let tour = Tour { address, database: &database, admin_token, admin_is_given };
+        let tour = Tour { address, database: &database, admin_token, admin_shown };
         tokio::join!(serving, dev::show(tour)).0
     } else {
         serving.await

@@ -76,6 +76,11 @@ impl Layers {
         parse(&text).ok_or_else(|| self.refuse(name))
     }
 
+    /// Whether the environment gave a setting.
+    pub(crate) fn is_in_environment(&self, name: &str) -> bool {
+        self.origin(name) == Some(ENVIRONMENT)
+    }
+
     /// Whether a setting was given, rather than left at its default.
     pub(crate) fn is_given(&self, name: &str) -> bool {
         self.origin(name).is_some_and(|origin| origin != DEFAULT)

@@ -1,5 +1,6 @@
 //! `--dev`: from nothing to a drawn key.
 
+use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 
@@ -55,12 +56,28 @@ fn takes_another_port_where_the_usual_one_is_taken() {
 }
 
 #[test]
-fn does_not_print_an_admin_token_that_was_given() {
+fn does_not_print_an_admin_token_that_was_given_but_tells_where_it_stands() {
     let folder = tempfile::tempdir().unwrap();
-    let environment = [("SERVER_PORT", "0"), ("ADMIN_TOKEN", ADMIN_TOKEN), ("DB_PATH", "mine.db")];
-    let (server, _, _) = start(folder.path(), &environment);
-    assert!(!server.log().contains(ADMIN_TOKEN), "{}", server.log());
-    assert!(folder.path().join("mine.db").exists());
-    let keys = server.request("GET", "/admin/keys", Some(ADMIN_TOKEN), None);
-    assert_eq!(keys.status, 200);
+    fs::write(folder.path().join("token"), ADMIN_TOKEN).unwrap();
+    let file = format!("admin_token = '{ADMIN_TOKEN}'");
+    let cases = [
+        ("", ("ADMIN_TOKEN", ADMIN_TOKEN), "$ADMIN_TOKEN"),
+        (file.as_str(), ("ADMIN_TOKEN", ADMIN_TOKEN), "$ADMIN_TOKEN"),
+        ("", ("ADMIN_TOKEN_FILE", "token"), "<your admin token>"),
+        (file.as_str(), ("ADMIN_TOKEN", ""), "<your admin token>"),
+    ];
+    for (file, token, shown) in cases {
+        fs::write(folder.path().join("keypooler.toml"), file).unwrap();
+        let environment = [("SERVER_PORT", "0"), token, ("DB_PATH", "mine.db")];
+        // The first start prints the consumer's token, the later ones the admin's.
+        let (server, _, _) = start(folder.path(), &environment);
+        drop(server);
+        let (server, printed, _) = start(folder.path(), &environment);
+        assert_eq!(printed, shown);
+        assert!(server.log().contains(&format!("Admin token:    {shown}\n")), "{}", server.log());
+        assert!(!server.log().contains(ADMIN_TOKEN), "{}", server.log());
+        assert!(folder.path().join("mine.db").exists());
+        let keys = server.request("GET", "/admin/keys", Some(ADMIN_TOKEN), None);
+        assert_eq!(keys.status, 200);
+    }
 }
