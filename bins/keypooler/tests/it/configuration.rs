@@ -1,4 +1,4 @@
-//! Settings that are wrong stop the start: exit code 2, one line that names them, and no trace.
+//! Settings that are wrong stop the start: exit code 2, one line that names them and no value (promise 8), and no trace.
 
 use std::fs;
 use std::path::Path;

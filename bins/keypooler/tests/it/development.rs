@@ -1,4 +1,4 @@
-//! `--dev`: from nothing to a drawn key.
+//! `--dev`: from nothing to a drawn key, and no given token printed (promise 8).
 
 use std::fs;
 use std::net::TcpListener;

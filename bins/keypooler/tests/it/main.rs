@@ -9,6 +9,7 @@
 mod configuration;
 mod development;
 mod kill;
+mod load;
 mod migration;
 mod moving_over;
 mod quick_start;

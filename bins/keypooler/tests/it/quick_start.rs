@@ -1,4 +1,4 @@
-//! The original's quick start, from tier to draw to audit, and the same again after the end and a new start.
+//! The original's quick start, from tier to draw to audit, and the same again after a kill (promises 2 and 3).
 
 use serde_json::{Value, json};
 

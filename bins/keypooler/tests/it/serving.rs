@@ -1,4 +1,4 @@
-//! Serving and its end: signals, drains, taken ports and files, readers that went away.
+//! Serving and its end (promises 3 and 8 among it): signals, drains, taken ports and files, readers that went away.
 
 use std::fs;
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};

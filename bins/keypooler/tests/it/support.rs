@@ -3,7 +3,7 @@
 mod http;
 mod server;
 
-pub(crate) use http::Connection;
+pub(crate) use http::{Answer, Connection};
 pub(crate) use server::{Server, run};
 
 /// An admin token long enough to give no warning.
