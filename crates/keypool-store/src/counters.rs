@@ -19,23 +19,30 @@ pub struct CounterMismatch {
 }
 
 /// A budget counter is its opening balance plus the key's events since; a rate counter the events of the key and
-/// feature since the first of its window, 0 where none was opened. One statement, so that it sees one moment.
+/// feature since the first of its window, 0 where none was opened. One statement, so that it sees one moment; each half
+/// goes through the events once.
 const MISMATCHES: &str = "
     SELECT key_uuid, key_name, feature, recorded, counted FROM (
         SELECT k.key_uuid, k.name AS key_name, NULL AS feature, b.used AS recorded,
-            coalesce(b.opening, 0) + (
-                SELECT count(*) FROM usage_events AS e
-                WHERE e.key_no = k.key_no AND e.id > coalesce(b.opening_after, -1)
-            ) AS counted
-        FROM keys AS k LEFT JOIN budget_counters AS b USING (key_no)
+            coalesce(b.opening, 0) + coalesce(since.events, 0) AS counted
+        FROM keys AS k
+        LEFT JOIN budget_counters AS b USING (key_no)
+        LEFT JOIN (
+            SELECT e.key_no, count(*) AS events
+            FROM usage_events AS e LEFT JOIN budget_counters AS b ON b.key_no = e.key_no
+            WHERE e.id > coalesce(b.opening_after, -1) GROUP BY e.key_no
+        ) AS since USING (key_no)
         WHERE k.deleted_ms IS NULL
         UNION ALL
-        SELECT k.key_uuid, k.name, f.name, r.used,
-            CASE WHEN r.window_start_ms IS NULL THEN 0 ELSE (
-                SELECT count(*) FROM usage_events AS e
-                WHERE e.key_no = r.key_no AND e.feature_no = r.feature_no AND e.id >= r.window_first
-            ) END
-        FROM rate_counters AS r JOIN keys AS k USING (key_no) JOIN features AS f USING (feature_no)
+        SELECT k.key_uuid, k.name, f.name, r.used, coalesce(since.events, 0)
+        FROM rate_counters AS r
+        JOIN keys AS k USING (key_no)
+        JOIN features AS f USING (feature_no)
+        LEFT JOIN (
+            SELECT e.key_no, e.feature_no, count(*) AS events
+            FROM usage_events AS e CROSS JOIN rate_counters AS r USING (key_no, feature_no)
+            WHERE e.id >= r.window_first GROUP BY e.key_no, e.feature_no
+        ) AS since USING (key_no, feature_no)
     )
     WHERE recorded IS NOT counted
     ORDER BY 2, 1, 3";

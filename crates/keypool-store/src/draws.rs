@@ -1,6 +1,6 @@
-//! A batch of draws and the one statement that commits it. The view `draw_batch` (migration 2) judges and applies it.
+//! A batch of draws and the one statement that commits it. The view `draw_batch` (migration 3) judges and applies it.
 
-use std::fmt::Write as _;
+use rustc_hash::FxHashMap;
 
 use keypool_core::{ConsumerNo, FeatureNo, GrantId, KeyNo, Timestamp};
 
@@ -31,6 +31,15 @@ pub struct EventRow {
     pub consumer: ConsumerNo,
     /// What was asked for.
     pub feature: FeatureNo,
+}
+
+/// How a batch's events stand to those on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Each is newer than all of its key.
+    Newest,
+    /// Some may be older than one of their key: each is put in its place.
+    Between,
 }
 
 /// What a batch charges to one rate limit.
@@ -66,7 +75,7 @@ pub struct BudgetCharge {
 }
 
 /// The batch as one INSERT with JSON arrays, so that it is one transaction and one round trip.
-pub(crate) fn draw_statement(batch: &DrawBatch) -> Result<Statement, StoreError> {
+pub(crate) fn draw_statement(batch: &DrawBatch, order: Order) -> Result<Statement, StoreError> {
     let sum = |counts: &mut dyn Iterator<Item = i64>| counts.fold(0_i64, i64::saturating_add);
     let rates = sum(&mut batch.rates.iter().map(|charge| charge.count));
     let budgets = sum(&mut batch.budgets.iter().map(|charge| charge.count));
@@ -74,17 +83,20 @@ pub(crate) fn draw_statement(batch: &DrawBatch) -> Result<Statement, StoreError>
     if i64::try_from(events) != Ok(rates) || rates != budgets {
         return Err(StoreError::Uneven { events, rates, budgets });
     }
-    let sql = "INSERT INTO draw_batch (revision, events, rates, budgets) VALUES (?1, ?2, ?3, ?4)";
+    let (newest, between) = match order {
+        Order::Newest => (batch.events.as_slice(), [].as_slice()),
+        Order::Between => ([].as_slice(), batch.events.as_slice()),
+    };
+    let mut of_key: FxHashMap<KeyNo, GrantId> = FxHashMap::default();
+    let sql = "INSERT INTO draw_batch (revision, events, strays, rates, budgets) VALUES (?1, ?2, ?3, ?4, ?5)";
     Ok(Statement::new(sql)
         .with(batch.revision)
-        .with(table(&batch.events, |event| {
-            [
-                Some(event.id.get()),
-                Some(event.key.get()),
-                Some(event.consumer.get()),
-                Some(event.feature.get()),
-            ]
+        .with(table(newest, |event| {
+            let [id, key, consumer, feature] = columns(event);
+            let previous = of_key.insert(event.key, event.id);
+            [id, key, consumer, feature, previous.map(GrantId::get)]
         }))
+        .with(table(between, columns))
         .with(table(&batch.rates, |charge| {
             [
                 Some(charge.key.get()),
@@ -106,12 +118,22 @@ pub(crate) fn draw_statement(batch: &DrawBatch) -> Result<Statement, StoreError>
         })))
 }
 
+fn columns(event: &EventRow) -> [Option<i64>; 4] {
+    [
+        Some(event.id.get()),
+        Some(event.key.get()),
+        Some(event.consumer.get()),
+        Some(event.feature.get()),
+    ]
+}
+
 /// Rows of numbers as a JSON array of arrays.
 fn table<T, const COLUMNS: usize>(
     rows: &[T],
-    columns: impl Fn(&T) -> [Option<i64>; COLUMNS],
+    mut columns: impl FnMut(&T) -> [Option<i64>; COLUMNS],
 ) -> Value {
-    let mut text = String::with_capacity(2 + rows.len() * COLUMNS * 12);
+    let mut text = String::with_capacity(2 + rows.len() * COLUMNS * 16);
+    let mut digits = itoa::Buffer::new();
     text.push('[');
     for (place, row) in rows.iter().enumerate() {
         text.push_str(if place == 0 { "[" } else { ",[" });
@@ -119,12 +141,7 @@ fn table<T, const COLUMNS: usize>(
             if place > 0 {
                 text.push(',');
             }
-            match column {
-                Some(number) => {
-                    write!(text, "{number}").expect("writing to a String does not fail");
-                }
-                None => text.push_str("null"),
-            }
+            text.push_str(column.map_or("null", |number| digits.format(number)));
         }
         text.push(']');
     }
@@ -142,7 +159,7 @@ mod tests {
         let (consumer, feature) = (ConsumerNo::new(0), FeatureNo::new(1));
         let event = EventRow { id: GrantId::new(1), key, consumer, feature };
         let batch = DrawBatch { revision: 1, events: vec![event], ..DrawBatch::default() };
-        let refused = draw_statement(&batch);
+        let refused = draw_statement(&batch, Order::Newest);
         assert!(matches!(refused, Err(StoreError::Uneven { events: 1, rates: 0, budgets: 0 })));
     }
 

@@ -16,7 +16,7 @@ pub(crate) struct Migration {
 }
 
 /// All of them, in order.
-pub(crate) const MIGRATIONS: [Migration; 2] = [
+pub(crate) const MIGRATIONS: [Migration; 3] = [
     Migration {
         version: 1,
         name: "init",
@@ -26,6 +26,11 @@ pub(crate) const MIGRATIONS: [Migration; 2] = [
         version: 2,
         name: "keypooler",
         text: include_str!("../../../migrations/0002_keypooler.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "chained_events",
+        text: include_str!("../../../migrations/0003_chained_events.sql"),
     },
 ];
 

@@ -6,7 +6,7 @@ use keypool_core::{GrantId, ReplicaNo};
 
 use crate::change::Change;
 use crate::counters::{CounterMismatch, list_mismatches};
-use crate::draws::{DrawBatch, draw_statement};
+use crate::draws::{DrawBatch, Order, draw_statement};
 use crate::driver::{DriverError, Statement};
 use crate::error::{StoreError, WriteError};
 use crate::snapshot::{Snapshot, load_snapshot};
@@ -22,6 +22,9 @@ pub struct Store {
 
 /// How many replica numbers there are: 10 bits of a grant's id.
 const REPLICAS: i64 = 1024;
+
+/// The rule of the schema that an event is newer than the one before it of the same key.
+const EVENTS_IN_ORDER: &str = "events_in_order";
 
 impl Store {
     pub(crate) fn new(driver: Sqlite) -> Store {
@@ -65,10 +68,11 @@ impl Store {
     /// [`WriteError::Stale`] and [`WriteError::Spent`] are the database's verdicts; otherwise the commit is known to
     /// have failed, or it cannot be known.
     pub async fn commit_draws(&self, batch: &DrawBatch) -> Result<(), WriteError> {
-        let statement = draw_statement(batch).map_err(WriteError::Failed)?;
-        let Err(error) = self.driver.write(vec![statement]).await else {
-            return Ok(());
-        };
+        let mut outcome = self.write_draws(batch, Order::Newest).await?;
+        if matches!(&outcome, Err(DriverError::Forbidden(rule)) if rule.contains(EVENTS_IN_ORDER)) {
+            outcome = self.write_draws(batch, Order::Between).await?;
+        }
+        let Err(error) = outcome else { return Ok(()) };
         if let DriverError::Raised(verdict) = &error {
             match verdict.as_str() {
                 "keypooler: stale" => return Err(WriteError::Stale),
@@ -144,6 +148,15 @@ impl Store {
     /// Ends reads and writes, folds the journal into the file, closes it and gives the lock back. Twice is harmless.
     pub async fn close(&self) {
         self.driver.close().await;
+    }
+
+    async fn write_draws(
+        &self,
+        batch: &DrawBatch,
+        order: Order,
+    ) -> Result<Result<(), DriverError>, WriteError> {
+        let statement = draw_statement(batch, order).map_err(WriteError::Failed)?;
+        Ok(self.driver.write(vec![statement]).await)
     }
 
     /// What a write that ended in doubt comes to, by what a look at the database says.

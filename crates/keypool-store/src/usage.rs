@@ -44,14 +44,43 @@ const OF_ALL: &str = "
     WHERE e.id < ?1
     ORDER BY e.id DESC LIMIT ?2";
 
+/// Walks the chain of the key's events from the newest that is wanted. Before an event of the key that is the one it
+/// names; before any other, the first that a look at the events right before it finds, or else the chain tells.
 const OF_ONE_KEY: &str = "
+    WITH RECURSIVE
+    wanted (key_no, newest) AS MATERIALIZED (
+        SELECT k.key_no, CASE
+            WHEN b.newest_event < ?1 THEN b.newest_event
+            WHEN EXISTS (SELECT 1 FROM usage_events WHERE id = ?1 AND key_no = k.key_no)
+                THEN (SELECT previous FROM usage_events WHERE id = ?1)
+            ELSE coalesce((
+                SELECT id FROM (SELECT id, key_no FROM usage_events WHERE id < ?1 ORDER BY id DESC LIMIT 10000)
+                WHERE key_no = k.key_no ORDER BY id DESC LIMIT 1
+            ), (
+                WITH RECURSIVE newer (id, previous) AS (
+                    SELECT id, previous FROM usage_events WHERE id = b.newest_event
+                    UNION ALL
+                    SELECT e.id, e.previous FROM newer CROSS JOIN usage_events AS e ON e.id = newer.previous
+                    WHERE newer.previous >= ?1
+                )
+                SELECT previous FROM newer ORDER BY id LIMIT 1
+            )) END
+        FROM keys AS k CROSS JOIN budget_counters AS b USING (key_no) WHERE k.key_uuid = ?3
+    ),
+    chain (id, key_no, consumer_no, feature_no, previous) AS (
+        SELECT e.id, e.key_no, e.consumer_no, e.feature_no, e.previous
+        FROM wanted CROSS JOIN usage_events AS e ON e.id = wanted.newest
+        UNION ALL
+        SELECT e.id, e.key_no, e.consumer_no, e.feature_no, e.previous
+        FROM chain CROSS JOIN usage_events AS e ON e.id = chain.previous
+        LIMIT ?2
+    )
     SELECT e.id, k.key_uuid, k.name, c.consumer_uuid, c.name, f.name
-    FROM keys AS k
-    CROSS JOIN usage_events AS e INDEXED BY usage_events_by_key ON e.key_no = k.key_no
+    FROM chain AS e
+    CROSS JOIN keys AS k USING (key_no)
     CROSS JOIN consumers AS c USING (consumer_no)
     CROSS JOIN features AS f USING (feature_no)
-    WHERE e.id < ?1 AND k.key_uuid = ?3
-    ORDER BY e.id DESC LIMIT ?2";
+    ORDER BY e.id DESC";
 
 pub(crate) async fn list_usage(
     driver: &Sqlite,

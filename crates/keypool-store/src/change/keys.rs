@@ -90,8 +90,11 @@ pub(super) fn delete(write: &mut Vec<Statement>, no: KeyNo, at: Timestamp) {
     write.push(Statement::new(bury).with(no.get()).with(at.as_millis()).touching(1));
     for sql in [
         "DELETE FROM key_secrets WHERE key_no = ?1",
-        "DELETE FROM budget_counters WHERE key_no = ?1",
         "DELETE FROM rate_counters WHERE key_no = ?1",
+        // The row stays: its events are found from it.
+        "UPDATE budget_counters SET used = 0, window_start_ms = NULL, opening = 0,
+            opening_after = coalesce(newest_event, 0)
+        WHERE key_no = ?1",
     ] {
         write.push(Statement::new(sql).with(no.get()));
     }
