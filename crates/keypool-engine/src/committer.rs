@@ -10,7 +10,7 @@ use keypool_crypto::Sealer;
 use keypool_store::{Change, Store, StoreError, WriteError};
 use tokio::sync::{Notify, watch};
 
-use crate::gathering::{Gathered, Gathering, Recorded};
+use crate::gathering::{DrawReply, Gathered, Gathering, Recorded};
 use crate::live::{Live, PendingChange, Work};
 use crate::load::{self, LoadedPool};
 use crate::{AdminError, DrawError, Unavailable};
@@ -56,19 +56,63 @@ impl Shared {
 /// Works until the pool closes and nothing is left to be done.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let _last_orders = LastOrders(&shared);
-    while let Some(step) = next_step(&shared).await {
+    let mut granted = Granted::default();
+    loop {
+        // Whoever is about to ask does so before the batch is closed. Where nobody is, this is over at once.
+        tokio::task::yield_now().await;
+        let step = next_step(&mut shared.live());
+        if let Step::Record(gathering, revision) = step {
+            granted = record(&shared, gathering, revision, granted).await;
+            if !shared.live().is_awaited() {
+                std::mem::take(&mut granted).tell();
+            }
+            continue;
+        }
+        std::mem::take(&mut granted).tell();
         match step {
+            Step::Record(..) => {}
             Step::Recover => recover(&shared).await,
-            Step::Do(Work::Draws(gathering)) => record(&shared, gathering).await,
-            Step::Do(Work::Change(change)) => make(&shared, change).await,
+            Step::Make(change) => make(&shared, change).await,
+            Step::Wait => shared.work.notified().await,
+            Step::End => return,
         }
     }
 }
 
+/// What the committer does next.
 enum Step {
-    /// Somebody waits, and memory may differ from the database.
+    /// Loads the pool anew: somebody waits, and memory may differ from the database.
     Recover,
-    Do(Work),
+    /// Writes a batch that was decided on this revision.
+    Record(Gathering, i64),
+    Make(PendingChange),
+    Wait,
+    End,
+}
+
+fn next_step(live: &mut Live) -> Step {
+    if live.is_doubtful && live.is_awaited() {
+        return Step::Recover;
+    }
+    match live.next_work() {
+        Some(Work::Draws(gathering)) => Step::Record(gathering, live.revision),
+        Some(Work::Change(change)) => Step::Make(change),
+        None if live.is_closing => Step::End,
+        None => Step::Wait,
+    }
+}
+
+/// Grants that are on record and whose callers are still to be told.
+#[derive(Default)]
+struct Granted(Vec<(DrawReply, Recorded)>);
+
+impl Granted {
+    fn tell(self) {
+        for (reply, recorded) in self.0 {
+            // Whoever asked may be gone; the grant stays charged, as it is on record.
+            let _ = reply.send(Ok(recorded));
+        }
+    }
 }
 
 /// Closes the pool when the committer ends, by a panic too: whoever waits is told, nobody waits in vain.
@@ -81,24 +125,6 @@ impl Drop for LastOrders<'_> {
             tracing::error!("the committer ended by a panic: nothing can be recorded any more");
             self.0.broken.send_replace(true);
         }
-    }
-}
-
-async fn next_step(shared: &Shared) -> Option<Step> {
-    loop {
-        {
-            let mut live = shared.live();
-            if live.is_doubtful && live.is_awaited() {
-                return Some(Step::Recover);
-            }
-            if let Some(work) = live.next_work() {
-                return Some(Step::Do(work));
-            }
-            if live.is_closing {
-                return None;
-            }
-        }
-        shared.work.notified().await;
     }
 }
 
@@ -116,13 +142,14 @@ async fn recover(shared: &Shared) {
     }
 }
 
-async fn record(shared: &Shared, gathering: Gathering) {
-    let revision = shared.live().revision;
+/// Writes a batch; meanwhile the callers of the batch before it are told. Returns those whose grants are now on record.
+async fn record(shared: &Shared, gathering: Gathering, revision: i64, granted: Granted) -> Granted {
     let batch = gathering.to_batch(revision);
-    let outcome = shared.store.commit_draws(&batch).await;
+    let (outcome, ()) =
+        tokio::join!(biased; shared.store.commit_draws(&batch), async { granted.tell() });
     let grants = gathering.into_grants();
     match outcome {
-        Ok(()) => settle(shared, grants),
+        Ok(()) => return settle(shared, grants),
         Err(WriteError::Stale | WriteError::Spent) => take_over(shared, grants).await,
         Err(WriteError::Failed(error)) => {
             report(&error, "a batch of draws could not be recorded");
@@ -133,25 +160,18 @@ async fn record(shared: &Shared, gathering: Gathering) {
             doubt(shared, grants);
         }
     }
+    Granted::default()
 }
 
-/// The grants are on record: they count, and callers get their keys.
-fn settle(shared: &Shared, grants: Vec<Gathered>) {
-    let mut answers = Vec::with_capacity(grants.len());
-    {
-        let mut live = shared.live();
-        for gathered in grants {
-            answers.push((
-                gathered.asked.reply,
-                Recorded { id: gathered.grant.id(), key: gathered.key },
-            ));
-            live.core.commit(gathered.grant);
-        }
-    }
-    for (reply, recorded) in answers {
-        // Whoever asked may be gone; the grant stays charged, as it is on record.
-        let _ = reply.send(Ok(recorded));
-    }
+/// The grants are on record: they count.
+fn settle(shared: &Shared, grants: Vec<Gathered>) -> Granted {
+    let mut live = shared.live();
+    let settled = grants.into_iter().map(|gathered| {
+        let recorded = Recorded { id: gathered.grant.id(), key: gathered.key };
+        live.core.commit(gathered.grant);
+        (gathered.asked.reply, recorded)
+    });
+    Granted(settled.collect())
 }
 
 /// The database knows better: its state is taken over and the draws are decided anew.

@@ -1,8 +1,9 @@
 //! The batch that is being gathered: grants that wait to be recorded, and what they add to the counters.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use keypool_core::{FeatureNo, Grant, GrantId, KeyNo};
 use keypool_store::{BudgetCharge, DrawBatch, EventRow, RateCharge};
@@ -42,8 +43,8 @@ pub(crate) struct Gathered {
 #[derive(Debug, Default)]
 pub(crate) struct Gathering {
     grants: Vec<Gathered>,
-    rates: HashMap<(KeyNo, FeatureNo), RateCharge>,
-    budgets: HashMap<KeyNo, BudgetCharge>,
+    rates: FxHashMap<(KeyNo, FeatureNo), RateCharge>,
+    budgets: FxHashMap<KeyNo, BudgetCharge>,
 }
 
 impl Gathering {

@@ -1,5 +1,6 @@
 //! The driver for a SQLite file: one writer, a few readers beside it. Knows no table of ours.
 
+mod checkpointer;
 pub(crate) mod connection;
 pub(crate) mod lock;
 mod readers;

@@ -9,6 +9,11 @@ use super::Site;
 use crate::driver::{DriverError, Row, Statement, Touches, Value};
 use crate::settings::Synchronous;
 
+/// Pages of the journal beyond which a commit folds it in by itself: SQLite's own number, and what leaves room for the
+/// checkpointer to have done most of it.
+const LONGEST_JOURNAL: u32 = 1_000;
+const LONGEST_JOURNAL_CHECKPOINTED: u32 = 4_000;
+
 /// What a connection is for, which decides how it is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -35,16 +40,17 @@ impl Connection {
             .busy_timeout(site.busy_timeout)
             .create_if_missing(false)
             .disable_statement_logging();
-        let synchronous = match site.synchronous {
-            Synchronous::Full => SqliteSynchronous::Full,
-            Synchronous::Normal => SqliteSynchronous::Normal,
+        let (synchronous, longest_journal) = match site.synchronous {
+            Synchronous::Full => (SqliteSynchronous::Full, LONGEST_JOURNAL),
+            Synchronous::Normal => (SqliteSynchronous::Normal, LONGEST_JOURNAL_CHECKPOINTED),
         };
         let options = match purpose {
             Purpose::Write => options
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(synchronous)
                 .foreign_keys(true)
-                .pragma("secure_delete", "ON"),
+                .pragma("secure_delete", "ON")
+                .pragma("wal_autocheckpoint", longest_journal.to_string()),
             Purpose::Read => options.pragma("query_only", "ON"),
             Purpose::Look => options.read_only(true).pragma("temp_store", "MEMORY"),
             Purpose::LookAfterRecovery => options.pragma("temp_store", "MEMORY"),

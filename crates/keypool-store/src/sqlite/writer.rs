@@ -6,6 +6,7 @@
 use tokio::sync::{mpsc, oneshot};
 
 use super::Site;
+use super::checkpointer::Checkpointer;
 use super::connection::{Connection, Purpose};
 use super::lock::FileLock;
 use crate::driver::{DriverError, Statement};
@@ -29,12 +30,14 @@ pub(crate) enum Order {
 pub(crate) struct Writer {
     site: Site,
     connection: Option<Connection>,
+    checkpointer: Option<Checkpointer>,
     _lock: FileLock,
 }
 
 impl Writer {
     pub(crate) fn new(site: Site, connection: Connection, lock: FileLock) -> Writer {
-        Writer { site, connection: Some(connection), _lock: lock }
+        let checkpointer = Checkpointer::start(&site);
+        Writer { site, connection: Some(connection), checkpointer, _lock: lock }
     }
 
     /// Serves orders until one says to close or nobody is left to give any. An answer that nobody waits for is dropped.
@@ -64,6 +67,9 @@ impl Writer {
     async fn write(&mut self, statements: Vec<Statement>) -> Result<(), DriverError> {
         let mut connection = self.take().await?;
         let outcome = connection.write(statements).await;
+        if let Some(checkpointer) = &mut self.checkpointer {
+            checkpointer.count_write();
+        }
         self.keep(connection, outcome).await
     }
 
@@ -103,6 +109,10 @@ impl Writer {
     }
 
     async fn close(&mut self) {
+        // The last connection to be closed folds the journal in whole; that is the writer's.
+        if let Some(checkpointer) = self.checkpointer.take() {
+            checkpointer.close().await;
+        }
         if let Some(connection) = self.connection.take() {
             connection.close().await;
         }
