@@ -53,11 +53,11 @@ pub async fn answer<B: Body>(app: &App, request: Request<B>) -> Response<Full<By
     let (head, body) = request.into_parts();
     let id = request_id(&head.headers);
     let found = one_host(&head).and_then(|()| routes::find(head.method.as_str(), head.uri.path()));
-    let route = found.as_ref().ok().map(|(route, _)| *route);
-    let span = tracing::info_span!(
+    // What is told of a request at all levels is its own line; a span around every request is for those who look closely.
+    let span = tracing::debug_span!(
         target: "keypool_http",
         "request",
-        endpoint = route.map(|route| route.endpoint),
+        endpoint = found.as_ref().ok().map(|(route, _)| route.endpoint),
         request_id = request_log::text(&id),
     );
 
@@ -71,8 +71,6 @@ pub async fn answer<B: Body>(app: &App, request: Request<B>) -> Response<Full<By
     let line = Line {
         method: &head.method,
         path: head.uri.path(),
-        // The path may be known even where the method is not.
-        route: routes::pattern(head.uri.path()),
         request_id: &id,
         took: started.elapsed(),
     };

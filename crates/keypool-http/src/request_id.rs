@@ -1,7 +1,10 @@
 //! The id that ties an answer to its line in the log.
 
+use std::cell::RefCell;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
-use uuid::Uuid;
+use uuid::fmt::Hyphenated;
+use uuid::{Builder, NoContext, Timestamp};
 
 /// The header that carries it, both ways.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -19,7 +22,40 @@ pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
 
 /// A UUIDv7 (RFC 9562 section 5.7).
 pub(crate) fn fresh() -> HeaderValue {
-    HeaderValue::from_str(&Uuid::now_v7().to_string()).expect("a UUID is printable ASCII")
+    let (secs, nanos) = Timestamp::now(NoContext).to_unix();
+    let millis = secs.saturating_mul(1_000).saturating_add(u64::from(nanos / 1_000_000));
+    let random = RANDOM.with_borrow_mut(Random::take);
+    let id = Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
+    let mut text = [0; Hyphenated::LENGTH];
+    let text = id.hyphenated().encode_lower(&mut text);
+    HeaderValue::from_str(text).expect("a UUID is printable ASCII")
+}
+
+thread_local! {
+    static RANDOM: RefCell<Random> = const { RefCell::new(Random { bytes: [0; POOL], rest: 0 }) };
+}
+
+/// How much randomness is asked of the system at a time: enough for a hundred ids.
+const POOL: usize = 1_000;
+
+/// Random bytes, each handed out once: asking the system for every id costs more than the rest of it.
+struct Random {
+    bytes: [u8; POOL],
+    /// How many of them, from the start, are still to be handed out.
+    rest: usize,
+}
+
+impl Random {
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        if self.rest < N {
+            getrandom::fill(&mut self.bytes).expect("the system has random bytes");
+            self.rest = POOL;
+        }
+        self.rest -= N;
+        let mut taken = [0; N];
+        taken.copy_from_slice(&self.bytes[self.rest..][..N]);
+        taken
+    }
 }
 
 fn is_acceptable(id: &[u8]) -> bool {
@@ -28,6 +64,10 @@ fn is_acceptable(id: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
+    use uuid::Uuid;
+
     use super::*;
 
     fn chosen(given: &[&[u8]]) -> HeaderValue {
@@ -51,5 +91,11 @@ mod tests {
             let id = chosen(ids);
             assert_eq!(Uuid::try_parse_ascii(id.as_bytes()).unwrap().get_version_num(), 7);
         }
+    }
+
+    #[test]
+    fn fresh_ids_differ() {
+        let ids: HashSet<_> = (0..1_000).map(|_| fresh()).collect();
+        assert_eq!(ids.len(), 1_000);
     }
 }

@@ -1,6 +1,7 @@
 //! One line in the log for each request. It never holds a token, a value, a query or a body, nor a part of the path that
 //! is not known to be harmless: somebody may put a secret there.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{HeaderValue, Method, StatusCode};
@@ -10,6 +11,7 @@ use uuid::Uuid;
 use crate::answer::App;
 use crate::problem::Code;
 use crate::reply::Answer;
+use crate::routes;
 
 /// What is known of a request whatever becomes of it.
 #[derive(Clone, Copy, Debug)]
@@ -17,8 +19,6 @@ pub(crate) struct Line<'r> {
     pub(crate) method: &'r Method,
     /// As it was sent.
     pub(crate) path: &'r str,
-    /// The path of the route that it matched.
-    pub(crate) route: Option<&'static str>,
     pub(crate) request_id: &'r HeaderValue,
     pub(crate) took: Duration,
 }
@@ -33,14 +33,16 @@ pub(crate) fn write(app: &App, line: &Line<'_>, caller: Option<Caller>, answer: 
         return;
     }
     let code = answer.as_ref().err().map(|problem| problem.code.as_str());
-    let name = caller.map(|caller| name(app, caller));
+    let name = caller.and_then(|caller| app.engine.caller_name(caller));
+    // The path may be known even where the method is not.
+    let route = routes::pattern(line.path);
     macro_rules! log {
         ($level:ident, $message:expr) => {
             tracing::$level!(
                 target: "keypool_http",
                 method = known(line.method),
-                path = line.route.map_or("-".into(), |route| harmless(route, line.path)),
-                route = line.route.unwrap_or("-"),
+                path = &*route.map_or(Cow::Borrowed("-"), |route| harmless(route, line.path)),
+                route = route.unwrap_or("-"),
                 status = status.as_u16(),
                 ms = line.took.as_secs_f64() * 1000.0,
                 request_id = text(line.request_id),
@@ -78,10 +80,6 @@ pub(crate) fn text(value: &HeaderValue) -> &str {
     value.to_str().unwrap_or("-")
 }
 
-fn name(app: &App, caller: Caller) -> String {
-    app.engine.caller_name(caller).map_or_else(|| "-".to_owned(), |name| name.to_string())
-}
-
 /// The method, if it is one of the well-known.
 fn known(method: &Method) -> &str {
     let all = [
@@ -99,12 +97,15 @@ fn known(method: &Method) -> &str {
 }
 
 /// The path, but for parts that are no UUID: those stay as the route has them.
-fn harmless(route: &str, path: &str) -> String {
+fn harmless<'r>(route: &'r str, path: &str) -> Cow<'r, str> {
+    if !route.contains('{') {
+        return Cow::Borrowed(route);
+    }
     let part = |(pattern, actual): (&str, &str)| {
         let is_id = pattern.starts_with('{') && Uuid::try_parse(actual).is_ok();
         if is_id { actual.to_owned() } else { pattern.to_owned() }
     };
-    route.split('/').zip(path.split('/')).map(part).collect::<Vec<_>>().join("/")
+    route.split('/').zip(path.split('/')).map(part).collect::<Vec<_>>().join("/").into()
 }
 
 #[cfg(test)]
