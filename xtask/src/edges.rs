@@ -15,7 +15,7 @@ const ALLOWED: [(&str, &[&str]); 7] = [
     ("keypool-engine", &["keypool-core", "keypool-crypto", "keypool-store"]),
     ("keypool-http", &["keypool-engine"]),
     ("keypooler", &["keypool-engine", "keypool-http"]),
-    ("xtask", &["keypool-core"]),
+    ("xtask", &["keypool-core", "keypool-store"]),
 ];
 
 /// Checks the workspace as it is.

@@ -32,19 +32,19 @@ enum Task {
     },
     /// Everything that must pass before a change lands: what `.ci/run` runs
     Ci,
-    /// Measure the core's draw beside governor's keyed check
-    Bench {
-        /// Passed on to criterion, such as a filter on the names of benchmarks
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        criterion: Vec<String>,
-    },
+    /// Measure the release binary under load, beside bare hyper
+    Bench(bench::Arguments),
+    /// The server that `bench` compares with
+    #[command(hide = true)]
+    BareHyper,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().task {
         Task::Migrate { db, status } => return migrate::migrate(db.as_deref(), status),
         Task::Ci => ci::ci()?,
-        Task::Bench { criterion } => bench::bench(&criterion)?,
+        Task::Bench(arguments) => bench::bench(arguments)?,
+        Task::BareHyper => bench::bare::serve()?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -106,6 +106,12 @@ pub(crate) fn say(line: &str) {
     eprintln!("{line}");
 }
 
+/// What was asked for, on standard output.
+#[expect(clippy::print_stdout, reason = "xtask talks to people")]
+pub(crate) fn show(text: &str) {
+    println!("{text}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
