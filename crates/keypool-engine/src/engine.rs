@@ -19,7 +19,7 @@ use crate::views::{ConsumerView, Health, KeyView, TierView, UsageQuery, UsageVie
 use crate::{Caller, DrawError, DrawId, OpenError, Refusal, Served, Unavailable};
 
 /// Keys that a listing reads in one go; between two goes draws pass.
-const KEYS_A_PAGE: usize = 256;
+const KEYS_A_PAGE: usize = 64;
 
 /// What it takes to open a pool.
 #[derive(Debug)]
@@ -222,9 +222,8 @@ impl Engine {
         tiers
     }
 
-    /// All keys with their live counters, in order of creation.
-    #[must_use]
-    pub fn keys(&self) -> Vec<KeyView> {
+    /// All keys with their live counters, in order of creation. However many they are, draws pass between.
+    pub async fn keys(&self) -> Vec<KeyView> {
         let mut keys = Vec::new();
         let mut after: Bound<KeyNo> = Bound::Unbounded;
         loop {
@@ -234,6 +233,7 @@ impl Engine {
                 Some(last) => after = Bound::Excluded(last),
                 None => return keys,
             }
+            tokio::task::yield_now().await;
         }
     }
 

@@ -8,6 +8,9 @@ use serde::Serialize;
 use crate::problem::Problem;
 use crate::secret_buffer::SecretBuffer;
 
+/// Items of a list that are written in one go.
+const A_PIECE: usize = 64;
+
 /// What an endpoint answers with.
 pub(crate) type Answer = Result<Reply, Problem>;
 
@@ -46,10 +49,35 @@ impl Reply {
         Self::json(StatusCode::CREATED, body, 512)
     }
 
+    /// A JSON array. It is written piece by piece, with others served between: a long list holds nobody up.
+    pub(crate) async fn array<'a, T, S: Serialize>(
+        status: StatusCode,
+        items: &'a [T],
+        shape: fn(&'a T) -> S,
+    ) -> Self {
+        let mut buffer = SecretBuffer::with_capacity(512);
+        let mut separator = "[";
+        for piece in items.chunks(A_PIECE) {
+            for item in piece {
+                buffer.extend(separator.as_bytes());
+                let written = serde_json::to_writer(&mut buffer, &shape(item));
+                written.expect("our shapes are written to memory");
+                separator = ",";
+            }
+            tokio::task::yield_now().await;
+        }
+        buffer.extend(if items.is_empty() { b"[]" } else { b"]" });
+        Self::sent(status, buffer)
+    }
+
     /// JSON of about `size` bytes; the buffer is wiped once it is sent.
     pub(crate) fn json(status: StatusCode, body: &impl Serialize, size: usize) -> Self {
         let mut buffer = SecretBuffer::with_capacity(size);
         serde_json::to_writer(&mut buffer, body).expect("our shapes are written to memory");
+        Self::sent(status, buffer)
+    }
+
+    fn sent(status: StatusCode, buffer: SecretBuffer) -> Self {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Self { status, headers, body: buffer.into_bytes() }

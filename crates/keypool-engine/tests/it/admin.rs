@@ -21,12 +21,12 @@ async fn every_list_is_the_same_after_a_restart() {
     add_consumer(&engine, "d", &[]).await;
     engine.remove_scope(&id, "a").await.unwrap();
     engine.add_scope(&id, "b").await.unwrap();
-    let (tiers, keys, consumers) = (engine.tiers(), engine.keys(), engine.consumers());
+    let (tiers, keys, consumers) = (engine.tiers(), engine.keys().await, engine.consumers());
     assert_eq!(tiers.iter().map(|tier| &*tier.name).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(keys.iter().map(|key| &*key.name).collect::<Vec<_>>(), ["k1", "k2", "k2"]);
     assert_eq!(consumers[0].scopes.iter().map(|tier| &**tier).collect::<Vec<_>>(), ["b"]);
     let engine = restarted(&home, engine).await;
-    assert_eq!((engine.tiers(), engine.keys(), engine.consumers()), (tiers, keys, consumers));
+    assert_eq!((engine.tiers(), engine.keys().await, engine.consumers()), (tiers, keys, consumers));
     engine.close().await;
 }
 
@@ -120,10 +120,10 @@ async fn an_array_of_keys_is_added_whole_or_not_at_all() {
     assert_eq!(invalid.field, "[1].name");
     assert!(engine.add_keys(vec![key("k1", "t"), key("k2", "nope")]).await.is_err());
     assert!(engine.add_keys(Vec::new()).await.is_err());
-    assert!(engine.keys().is_empty());
+    assert!(engine.keys().await.is_empty());
     let many = (0..10_000).map(|n| key(&format!("k{n}"), "t")).collect();
     assert_eq!(engine.add_keys(many).await.unwrap().len(), 10_000);
-    assert_eq!(engine.keys().len(), 10_000);
+    assert_eq!(engine.keys().await.len(), 10_000);
     engine.close().await;
 }
 
@@ -140,7 +140,7 @@ async fn a_shortened_window_counts_only_its_own_grants() {
     engine.update_tier("t", TierPatch { features, ..TierPatch::default() }).await.unwrap();
     // In the same millisecond as the last grant of the window that has ended with that.
     value(&engine, "f").await;
-    assert_eq!(engine.keys()[0].usage[0].used, 1);
+    assert_eq!(engine.keys().await[0].usage[0].used, 1);
     assert_counters_equal_events(&home).await;
     engine.close().await;
 }

@@ -28,7 +28,7 @@ async fn thirty_two_clients_get_exactly_what_five_budgets_hold() {
         });
     }
     assert_eq!(clients.join_all().await.iter().sum::<u64>(), 500);
-    assert!(engine.keys().iter().all(|key| key.usage_count == 100));
+    assert!(engine.keys().await.iter().all(|key| key.usage_count == 100));
     assert_eq!(home.number("SELECT count(*) FROM usage_events").await, 500);
     assert_counters_equal_events(&home).await;
     engine.close().await;
@@ -38,7 +38,7 @@ async fn thirty_two_clients_get_exactly_what_five_budgets_hold() {
 async fn a_deleted_key_is_not_granted_after_the_answer() {
     let home = Home::new();
     let engine = with_keys(&home, 4, None).await;
-    let deleted = Arc::clone(&engine.keys()[0].id);
+    let deleted = Arc::clone(&engine.keys().await[0].id);
     let is_deleted = Arc::new(AtomicBool::new(false));
     let mut clients = JoinSet::new();
     for _ in 0..8 {

@@ -132,7 +132,7 @@ async fn refusals_use_nothing_up() {
     for _ in 0..10 {
         refusal(draw(&engine, "f").await);
     }
-    let keys = engine.keys();
+    let keys = engine.keys().await;
     assert_eq!((keys[0].usage_count, keys[0].usage[0].used), (1, 1));
     let query = keypool_engine::UsageQuery { limit: 10, key: None, before: None };
     let events = engine.usage(query).await.unwrap();

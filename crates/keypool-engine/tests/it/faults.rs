@@ -20,7 +20,7 @@ async fn a_locked_database_reveals_nothing_and_gives_the_limits_back() {
     value(&engine, "f").await;
     value(&engine, "f").await;
     assert_eq!(refusal(draw(&engine, "f").await), Refusal::NoUsableKey);
-    assert_eq!(engine.keys().len(), 1);
+    assert_eq!(engine.keys().await.len(), 1);
     assert_counters_equal_events(&home).await;
     engine.close().await;
 }
@@ -35,7 +35,7 @@ async fn a_pool_that_another_writer_changed_is_taken_over_within_the_draw() {
     sqlx::query(disable).execute(&mut intruder).await.unwrap();
     sqlx::query("UPDATE pool SET revision = revision + 1").execute(&mut intruder).await.unwrap();
     assert_eq!(value(&engine, "f").await, "value-of-k1");
-    assert!(!engine.keys()[1].is_active);
+    assert!(!engine.keys().await[1].is_active);
     engine.add_key(key("k3", "t")).await.unwrap();
     assert_eq!(value(&engine, "f").await, "value-of-k3");
     engine.close().await;
@@ -48,7 +48,7 @@ async fn a_change_on_an_old_state_is_planned_anew() {
     let mut intruder = home.intruder().await;
     sqlx::query("UPDATE pool SET revision = revision + 5").execute(&mut intruder).await.unwrap();
     engine.add_key(key("k2", "t")).await.unwrap();
-    assert_eq!(engine.keys().len(), 2);
+    assert_eq!(engine.keys().await.len(), 2);
     engine.close().await;
 }
 

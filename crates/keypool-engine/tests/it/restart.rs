@@ -19,11 +19,11 @@ async fn rate_and_budget_state_is_what_it_was() {
     for _ in 0..3 {
         value(&engine, "f").await;
     }
-    let before = engine.keys();
+    let before = engine.keys().await;
     engine.close().await;
     home.clock.advance(Duration::from_secs(20));
     let engine = home.open().await;
-    assert_eq!(engine.keys(), before);
+    assert_eq!(engine.keys().await, before);
     let retry_after = Duration::from_secs(40);
     assert_eq!(
         refusal(draw(&engine, "f").await),
@@ -62,7 +62,7 @@ async fn a_dropped_engine_loses_nothing_that_was_answered() {
     }
     drop(engine);
     let engine = reopen(&home).await;
-    assert_eq!(engine.keys()[0].usage_count, 4);
+    assert_eq!(engine.keys().await[0].usage_count, 4);
     engine.close().await;
 }
 

@@ -66,8 +66,8 @@ async fn a_single_damaged_value_parks_its_key_alone() {
     let engine = home.try_open(sealer('a')).await.unwrap();
     assert_eq!(value(&engine, "f").await, "value-of-k2");
     assert_eq!(value(&engine, "f").await, "value-of-k2");
-    assert_eq!(engine.health().damaged, [Arc::clone(&engine.keys()[0].id)]);
-    let id = engine.keys()[1].id.to_string();
+    assert_eq!(engine.health().damaged, [Arc::clone(&engine.keys().await[0].id)]);
+    let id = engine.keys().await[1].id.to_string();
     engine.delete_key(&id).await.unwrap();
     assert_eq!(refusal(draw(&engine, "f").await), Refusal::NoUsableKey);
     engine.close().await;

@@ -62,13 +62,14 @@ async fn keeps_counts_windows_and_events() {
     let home = moved_in();
     let engine = home.try_open(sealer()).await.unwrap();
     let counts: Vec<(String, u64)> =
-        engine.keys().iter().map(|key| (key.name.to_string(), key.usage_count)).collect();
+        engine.keys().await.iter().map(|key| (key.name.to_string(), key.usage_count)).collect();
     let count = |name: &str| counts.iter().find(|(n, _)| n == name).unwrap().1;
     assert_eq!(counts.len(), 8);
     assert_eq!((count("firecrawl-01"), count("firecrawl-02"), count("firecrawl-03")), (4, 3, 3));
     assert_eq!((count("firecrawl-04"), count("serp-lifetime")), (0, 4));
     let resets: Vec<i64> = engine
         .keys()
+        .await
         .iter()
         .filter_map(|key| key.usage_resets_at)
         .map(Timestamp::as_millis)

@@ -1,5 +1,6 @@
 //! `POST /admin/keys`: adds one key, or with an array up to 10,000, all or none.
 
+use http::StatusCode;
 use keypool_engine::{KeyView, NewKey, Plain};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -53,7 +54,7 @@ pub(crate) async fn add_key(app: &App, _: Admin, input: &Input<'_>) -> Answer {
 
 async fn add_one(app: &App, (key, expires_at): Asked) -> Answer {
     match app.engine.add_key(key).await {
-        Ok(key) => Ok(Reply::created(&shape(&key, expires_at.as_deref()))),
+        Ok(key) => Ok(Reply::created(&shape(&(key, expires_at)))),
         Err(error) => Err(refused(&app.engine, error).await),
     }
 }
@@ -62,9 +63,8 @@ async fn add_many(app: &App, asked: Vec<Asked>) -> Answer {
     let (keys, expiries): (Vec<NewKey>, Vec<Option<String>>) = asked.into_iter().unzip();
     match app.engine.add_keys(keys).await {
         Ok(keys) => {
-            let added = keys.iter().zip(&expiries);
-            let added = added.map(|(key, expires_at)| shape(key, expires_at.as_deref()));
-            Ok(Reply::created(&added.collect::<Vec<_>>()))
+            let added: Vec<_> = keys.into_iter().zip(expiries).collect();
+            Ok(Reply::array(StatusCode::CREATED, &added, shape).await)
         }
         Err(error) => Err(refused(&app.engine, error).await),
     }
@@ -98,12 +98,12 @@ fn read_secrets(field: &Field<'_>) -> Result<Vec<(String, Plain)>, Problem> {
     field.any_object()?.fields().map(|secret| Ok((secret.name.clone(), secret.secret()?))).collect()
 }
 
-fn shape<'a>(key: &'a KeyView, expires_at: Option<&'a str>) -> Added<'a> {
+fn shape((key, expires_at): &(KeyView, Option<String>)) -> Added<'_> {
     Added {
         id: &key.id,
         name: &key.name,
         tier: &key.tier,
-        expires_at,
+        expires_at: expires_at.as_deref(),
         usage_limit: key.usage_limit,
         usage_window_seconds: key.usage_window_seconds,
         metadata: metadata(&key.metadata),

@@ -1,5 +1,6 @@
 //! `GET /admin/consumers`: lists the consumers, never their tokens.
 
+use http::StatusCode;
 use keypool_engine::ConsumerView;
 use serde::Serialize;
 
@@ -23,7 +24,7 @@ struct Consumer<'a> {
 pub(crate) async fn list_consumers(app: &App, _: Admin, input: &Input<'_>) -> Answer {
     let [] = input.query([])?;
     let consumers = app.engine.consumers();
-    Ok(Reply::ok(&consumers.iter().map(shape).collect::<Vec<_>>()))
+    Ok(Reply::array(StatusCode::OK, &consumers, shape).await)
 }
 
 fn shape(consumer: &ConsumerView) -> Consumer<'_> {

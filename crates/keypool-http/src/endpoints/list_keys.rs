@@ -1,5 +1,6 @@
 //! `GET /admin/keys`: lists the keys with their live counters, never their values.
 
+use http::StatusCode;
 use keypool_engine::{FeatureUsage, KeyView};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -39,8 +40,8 @@ struct Usage {
 /// Lists the keys, in order of creation.
 pub(crate) async fn list_keys(app: &App, _: Admin, input: &Input<'_>) -> Answer {
     let [] = input.query([])?;
-    let keys = app.engine.keys();
-    Ok(Reply::ok(&keys.iter().map(shape).collect::<Vec<_>>()))
+    let keys = app.engine.keys().await;
+    Ok(Reply::array(StatusCode::OK, &keys, shape).await)
 }
 
 fn shape(key: &KeyView) -> Key<'_, impl Serialize> {

@@ -1,5 +1,6 @@
 //! `GET /admin/tiers`: lists the tiers, by name.
 
+use http::StatusCode;
 use keypool_engine::{FeatureView, TierView};
 use serde::Serialize;
 
@@ -28,7 +29,7 @@ struct RateLimit {
 pub(crate) async fn list_tiers(app: &App, _: Admin, input: &Input<'_>) -> Answer {
     let [] = input.query([])?;
     let tiers = app.engine.tiers();
-    Ok(Reply::ok(&tiers.iter().map(shape).collect::<Vec<_>>()))
+    Ok(Reply::array(StatusCode::OK, &tiers, shape).await)
 }
 
 /// The shape of a tier.

@@ -1,5 +1,6 @@
 //! `GET /admin/usage`: lists usage events, newest first, page by page.
 
+use http::StatusCode;
 use keypool_engine::{DrawId, UsageQuery, UsageView};
 use serde::Serialize;
 
@@ -33,7 +34,7 @@ pub(crate) async fn list_usage(app: &App, _: Admin, input: &Input<'_>) -> Answer
     let found = app.engine.usage(one_more).await?;
     let most = usize::try_from(query.limit).unwrap_or(usize::MAX);
     let (events, further) = found.split_at(most.min(found.len()));
-    let reply = Reply::ok(&events.iter().map(shape).collect::<Vec<_>>());
+    let reply = Reply::array(StatusCode::OK, events, shape).await;
     match events.last() {
         Some(last) if !further.is_empty() => {
             Ok(reply.with_next_page(&next_page(&query, last.draw_id)))
