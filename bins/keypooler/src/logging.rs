@@ -55,8 +55,8 @@ fn colour(settings: LogSettings, is_terminal: bool) -> Colour {
 }
 
 /// A reader that went away, or a full disk, must not stop the server: the line is lost.
-fn write_to_stdout(line: &str) {
-    let _ = io::stdout().lock().write_all(line.as_bytes());
+fn write_to_stdout(line: &[u8]) {
+    let _ = io::stdout().lock().write_all(line);
 }
 
 /// A layer that writes each event as one line, with the fields of the spans around it.
@@ -69,7 +69,7 @@ struct Lines<W> {
 impl<S, W> Layer<S> for Lines<W>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
-    W: Fn(&str) + 'static,
+    W: Fn(&[u8]) + 'static,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
@@ -86,7 +86,7 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut fields = Fields::default();
+        let mut fields = Fields::of_an_event();
         for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
             if let Some(of_span) = span.extensions().get::<Fields>() {
                 fields.extend(of_span);
@@ -102,7 +102,7 @@ where
         };
         let text = match self.format {
             LogFormat::Json => line.json(),
-            LogFormat::Pretty => line.pretty(self.colour),
+            LogFormat::Pretty => line.pretty(self.colour).into_bytes(),
         };
         (self.out)(&text);
     }

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
@@ -36,10 +35,24 @@ pub(crate) struct Line<'a> {
 
 impl Line<'_> {
     /// One JSON object and a line break.
-    pub(crate) fn json(&self) -> String {
-        let mut text = serde_json::to_string(self).unwrap_or_default();
-        text.push('\n');
-        text
+    pub(crate) fn json(&self) -> Vec<u8> {
+        let mut line = Vec::with_capacity(512);
+        line.extend_from_slice(b"{\"level\":\"");
+        line.extend_from_slice(level_name(self.level).as_bytes());
+        line.extend_from_slice(b"\",\"time\":\"");
+        // It is written to memory, and every moment has a date and a time.
+        let _ = self.time.format_into(&mut line, TIME);
+        line.push(b'"');
+        member(&mut line, "message", &self.fields.message);
+        member(&mut line, "component", self.component);
+        for (name, value) in self.fields.values() {
+            line.extend_from_slice(b",\"");
+            line.extend_from_slice(name.as_bytes());
+            line.extend_from_slice(if RESERVED.contains(&name) { b"_\":" } else { b"\":" });
+            line.extend_from_slice(value);
+        }
+        line.extend_from_slice(b"}\n");
+        line
     }
 
     /// Time, level, component, message, fields, and a line break.
@@ -56,8 +69,9 @@ impl Line<'_> {
             paint(DIM, &format!("{}:", self.component)),
             on_one_line(&self.fields.message),
         );
-        for (name, value) in &self.fields.values {
-            let _ = write!(text, " {}{}", paint(DIM, &format!("{name}=")), readable(value));
+        for (name, value) in self.fields.values() {
+            let value = serde_json::from_slice(value).unwrap_or_default();
+            let _ = write!(text, " {}{}", paint(DIM, &format!("{name}=")), readable(&value));
         }
         text.push('\n');
         text
@@ -68,25 +82,26 @@ impl Line<'_> {
     }
 }
 
-impl Serialize for Line<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("level", &self.level.as_str().to_lowercase())?;
-        map.serialize_entry("time", &self.time())?;
-        map.serialize_entry("message", &self.fields.message)?;
-        map.serialize_entry("component", self.component)?;
-        for (name, value) in &self.fields.values {
-            if RESERVED.contains(name) {
-                map.serialize_entry(&format!("{name}_"), value)?;
-            } else {
-                map.serialize_entry(name, value)?;
-            }
-        }
-        map.end()
-    }
+/// Adds a member whose value is text. Names are those of fields in our code: nothing in them has to be escaped.
+fn member(line: &mut Vec<u8>, name: &str, value: &str) {
+    line.extend_from_slice(b",\"");
+    line.extend_from_slice(name.as_bytes());
+    line.extend_from_slice(b"\":");
+    // Text is written to memory.
+    let _ = serde_json::to_writer(line, value);
 }
 
 const DIM: &str = "2";
+
+fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "error",
+        Level::WARN => "warn",
+        Level::INFO => "info",
+        Level::DEBUG => "debug",
+        Level::TRACE => "trace",
+    }
+}
 
 fn level_colour(level: Level) -> &'static str {
     match level {

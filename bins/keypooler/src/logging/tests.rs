@@ -12,7 +12,7 @@ fn logged(format: LogFormat, colour: Colour, level: LevelFilter, speak: impl FnO
     let text = Arc::new(Mutex::new(String::new()));
     let out = {
         let text = Arc::clone(&text);
-        move |line: &str| text.lock().unwrap().push_str(line)
+        move |line: &[u8]| text.lock().unwrap().push_str(std::str::from_utf8(line).unwrap())
     };
     let lines = Lines { format, colour, out };
     with_default(tracing_subscriber::registry().with(lines.with_filter(filter(level))), speak);
