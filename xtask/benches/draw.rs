@@ -87,13 +87,18 @@ fn draw(pool: &mut Pool) {
 fn draws(samples: &Samples, criterion: &mut Criterion) {
     for (case, keys, exhausted) in [
         (TEN_KEYS, 10, 0),
+        ("draw of 10,000 keys", 10_000, 0),
         (MANY_EXHAUSTED, 10_000, 9_990),
         ("draw of 1,000,000 keys", 1_000_000, 0),
     ] {
         let mut pool = pool(keys, exhausted, plenty());
         samples.run(criterion, case, || draw(&mut pool));
     }
-    for (case, exhausted) in [(REFUSAL_OF_TEN, 10), (REFUSAL_OF_MANY, 10_000)] {
+    for (case, exhausted) in [
+        (REFUSAL_OF_TEN, 10),
+        (REFUSAL_OF_MANY, 10_000),
+        ("refusal, 1,000,000 keys exhausted", 1_000_000),
+    ] {
         let mut pool = pool(exhausted, exhausted, plenty());
         samples.run(criterion, case, || {
             let refusal = pool.draw(Access::All, SEARCH, START);

@@ -36,10 +36,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
     /// How often each case is loaded
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// How long each load takes, in seconds
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 2)]
     seconds: u64,
     /// Only what has this in its name, and what that is compared with
     #[arg(long, value_name = "WORD")]
@@ -105,7 +105,8 @@ pub(crate) fn bench(arguments: Arguments) -> anyhow::Result<()> {
     facts.iter().for_each(|fact| say(fact));
     let mut rows = cases::measure(&bench)?;
     rows.extend(figures::measure(&bench)?);
-    rows.extend(redis::measure(&bench)?);
+    let redis = redis::measure(&bench, &rows)?;
+    rows.extend(redis);
     let report = Report { facts, rows };
     if arguments.json {
         show(&serde_json::to_string_pretty(&report)?);

@@ -30,6 +30,7 @@ pub(crate) use add_tier::add_tier;
 pub(crate) use delete_consumer::delete_consumer;
 pub(crate) use delete_key::delete_key;
 pub(crate) use draw_key::draw_key;
+pub use draw_key::grant_body;
 pub(crate) use health::health;
 pub(crate) use list_consumers::list_consumers;
 pub(crate) use list_keys::list_keys;

@@ -30,6 +30,7 @@ mod socket;
 mod times;
 
 pub use answer::{App, answer};
+pub use endpoints::grant_body;
 pub use routes::{RouteInfo, routes};
 pub use server::{Drained, serve};
 pub use settings::HttpSettings;

@@ -1,5 +1,7 @@
 //! Query strings, read strictly: no parameter that is not known, none twice, no broken escape.
 
+use std::borrow::Cow;
+
 use crate::members::shown_name;
 use crate::percent;
 use crate::problem::Problem;
@@ -34,7 +36,7 @@ pub(crate) fn parameters<const N: usize>(
                 let value = decode(value).ok_or_else(|| {
                     Problem::field(known[index], "is not a properly escaped text")
                 })?;
-                if values[index].replace(value).is_some() {
+                if values[index].replace(value.into_owned()).is_some() {
                     return Err(Problem::field(known[index], "is given more than once"));
                 }
             }
@@ -51,8 +53,12 @@ pub(crate) fn parameters<const N: usize>(
 }
 
 /// As HTML forms escape: `+` is a space.
-fn decode(escaped: &str) -> Option<String> {
-    percent::decode(&escaped.replace('+', " "))
+fn decode(escaped: &str) -> Option<Cow<'_, str>> {
+    if escaped.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
+        percent::decode(&escaped.replace('+', " ")).map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(escaped))
+    }
 }
 
 #[cfg(test)]

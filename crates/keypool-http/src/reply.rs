@@ -41,12 +41,12 @@ struct ProblemBody<'a> {
 impl Reply {
     /// JSON with status 200.
     pub(crate) fn ok(body: &impl Serialize) -> Self {
-        Self::json(StatusCode::OK, body, 512)
+        Self::json(StatusCode::OK, body)
     }
 
     /// JSON with status 201.
     pub(crate) fn created(body: &impl Serialize) -> Self {
-        Self::json(StatusCode::CREATED, body, 512)
+        Self::json(StatusCode::CREATED, body)
     }
 
     /// A JSON array. It is written piece by piece, with others served between: a long list holds nobody up.
@@ -67,20 +67,18 @@ impl Reply {
             tokio::task::yield_now().await;
         }
         buffer.extend(if items.is_empty() { b"[]" } else { b"]" });
-        Self::sent(status, buffer)
+        Self::of_bytes(status, buffer.into_bytes())
     }
 
-    /// JSON of about `size` bytes; the buffer is wiped once it is sent.
-    pub(crate) fn json(status: StatusCode, body: &impl Serialize, size: usize) -> Self {
-        let mut buffer = SecretBuffer::with_capacity(size);
-        serde_json::to_writer(&mut buffer, body).expect("our shapes are written to memory");
-        Self::sent(status, buffer)
-    }
-
-    fn sent(status: StatusCode, buffer: SecretBuffer) -> Self {
+    /// JSON that is written already.
+    pub(crate) fn of_bytes(status: StatusCode, body: Bytes) -> Self {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Self { status, headers, body: buffer.into_bytes() }
+        Self { status, headers, body }
+    }
+
+    fn json(status: StatusCode, body: &impl Serialize) -> Self {
+        Self::of_bytes(status, to_json(body, 512))
     }
 
     /// The same, with the address of the next page (RFC 8288).
@@ -90,6 +88,13 @@ impl Reply {
         self.headers.insert(LINK, link);
         self
     }
+}
+
+/// JSON of about `size` bytes, wiped once it is sent.
+pub(crate) fn to_json(body: &impl Serialize, size: usize) -> Bytes {
+    let mut buffer = SecretBuffer::with_capacity(size);
+    serde_json::to_writer(&mut buffer, body).expect("our shapes are written to memory");
+    buffer.into_bytes()
 }
 
 impl From<&Problem> for Reply {
@@ -105,7 +110,7 @@ impl From<&Problem> for Reply {
             field: problem.field.as_deref(),
             retry_after_seconds: problem.retry_after_secs,
         };
-        let mut reply = Self::json(status, &body, 512);
+        let mut reply = Self::json(status, &body);
         let headers = &mut reply.headers;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {

@@ -1,12 +1,12 @@
 //! Draws a second, case by case, each beside a bare hyper server that is loaded in the same round.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use tempfile::TempDir;
 
 use crate::bench::Bench;
-use crate::bench::load::{Load, Outcome};
+use crate::bench::load::{DRAW, Load, Outcome};
 use crate::bench::pool::{self, Keys};
 use crate::bench::process::{Server, Setting};
 use crate::bench::report::{Row, Target, median};
@@ -15,6 +15,7 @@ use crate::run::say;
 /// Keys of a pool, and of one that is to be exhausted.
 const FEW: usize = 10;
 const MANY: usize = 10_000;
+const CONSUMERS: usize = 1_000;
 /// Usage events of a database that is not new.
 const EVENTS: usize = 1_000_000;
 
@@ -41,6 +42,10 @@ enum Kind {
     Filled,
     /// 10,000 keys.
     ManyKeys,
+    /// 1,000 further consumers.
+    ManyConsumers,
+    /// Values sealed at rest.
+    Sealed,
 }
 
 macro_rules! cases {
@@ -56,7 +61,7 @@ const fn least(ratio: f64) -> Option<Target> {
 }
 
 #[rustfmt::skip]
-const CASES: [Case; 18] = cases! {
+const CASES: [Case; 20] = cases! {
     // name                              sync   conns kind     target       compared with
     "FULL, 1 connection"                 "full"     1 Plain    None,        None;
     "FULL, 32 connections"               "full"    32 Plain    least(0.20), None;
@@ -74,123 +79,149 @@ const CASES: [Case; 18] = cases! {
     "NORMAL, 128, budgeted"              "normal" 128 Budgeted least(0.95), Some("NORMAL, 128 connections");
     "NORMAL, 128, 1,000,000 events there" "normal" 128 Filled  least(0.95), Some("NORMAL, 128 connections");
     "NORMAL, 128, 10,000 keys"           "normal" 128 ManyKeys None,        Some("NORMAL, 128 connections");
+    "NORMAL, 128, 1,000 consumers"       "normal" 128 ManyConsumers None,    Some("NORMAL, 128 connections");
+    "NORMAL, 128, sealed values"         "normal" 128 Sealed   None,        Some("NORMAL, 128 connections");
     "NORMAL, 1024 connections"           "normal" 1024 Plain   None,        None;
     "refusals, 10,000 exhausted keys, 32" "full"   32 Refused  least(0.60), None;
 };
 
-/// What a case came to in each round.
+/// What a case and what it is compared with came to in each round.
 #[derive(Default)]
 struct Measured {
     outcomes: Vec<Outcome>,
+    bases: Vec<f64>,
     ratios: Vec<f64>,
 }
 
-/// Loads every case that is asked for, round by round.
+/// A server that is warm, and what it takes to load it.
+struct Loaded {
+    server: Server,
+    token: String,
+    /// Whether it is to refuse.
+    refuses: bool,
+    /// Goes with it.
+    _folder: TempDir,
+}
+
+/// Loads every case that is asked for, in turns with what it is compared with: the two share the machine's moods.
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let is_base =
-        |case: &Case| CASES.iter().any(|it| it.of == Some(case.name) && bench.wants(it.name));
-    let wanted: Vec<_> =
-        CASES.iter().filter(|case| bench.wants(case.name) || is_base(case)).collect();
+    let wanted: Vec<_> = CASES.iter().filter(|case| bench.wants(case.name)).collect();
     let filled = bench.folder.join("filled");
     if wanted.iter().any(|case| case.kind == Kind::Filled) {
         fill(bench, &filled, EVENTS)?;
     }
-    let mut measured: BTreeMap<&str, Measured> = BTreeMap::new();
+    wanted.iter().map(|case| compare(bench, case, &filled).context(case.name)).collect()
+}
+
+fn compare(bench: &Bench, case: &Case, filled: &Path) -> anyhow::Result<Row> {
+    let base = case.of.and_then(|name| CASES.iter().find(|case| case.name == name));
+    let base = match base {
+        Some(base) => start(bench, base, filled)?,
+        None => bare(bench)?,
+    };
+    let loaded = start(bench, case, filled)?;
+    let mut measured = Measured::default();
     for round in 1..=bench.rounds {
-        let mut rates: BTreeMap<String, f64> = BTreeMap::new();
-        for case in &wanted {
-            let ceiling = format!("bare hyper, {} connections", case.connections);
-            if !rates.contains_key(&ceiling) {
-                let bare = bare(bench, case.connections)?;
-                say(&format!("round {round}: {ceiling}: {:.0}/s", bare.rate));
-                rates.insert(ceiling.clone(), bare.rate);
-            }
-            let outcome = load(bench, case, &filled).with_context(|| case.name)?;
-            let base = rates.get(case.of.unwrap_or(&ceiling)).copied().unwrap_or(f64::NAN);
-            say(&format!(
-                "round {round}: {}: {:.0}/s, {:.3} of {}",
-                case.name,
-                outcome.rate,
-                outcome.rate / base,
-                case.of.unwrap_or("bare hyper")
-            ));
-            rates.insert(case.name.to_owned(), outcome.rate);
-            let of_case = measured.entry(case.name).or_default();
-            of_case.outcomes.push(outcome);
-            of_case.ratios.push(outcome.rate / base);
-        }
+        let of_base = base.run(bench, case.connections, bench.seconds)?.rate;
+        let outcome = loaded.run(bench, case.connections, bench.seconds)?;
+        let ratio = outcome.rate / of_base;
+        say(&format!(
+            "{} ({round}/{}): {:.0}/s, {ratio:.3}",
+            case.name, bench.rounds, outcome.rate
+        ));
+        measured.outcomes.push(outcome);
+        measured.bases.push(of_base);
+        measured.ratios.push(ratio);
     }
-    wanted.iter().map(|case| row(case, &measured[case.name])).collect()
+    loaded.server.stop()?;
+    row(case, &measured)
 }
 
 fn row(case: &Case, measured: &Measured) -> anyhow::Result<Row> {
     let rates: Vec<_> = measured.outcomes.iter().map(|outcome| outcome.rate).collect();
-    let rate = median(&rates).context("there was a round")?;
-    let ratio = median(&measured.ratios).context("there was a round")?;
+    let [Some(rate), Some(base), Some(ratio)] =
+        [&rates, &measured.bases, &measured.ratios].map(|of| median(of))
+    else {
+        bail!("there was no round");
+    };
     let of_median = measured.outcomes.iter().find(|outcome| outcome.rate == rate);
-    let row = Row::value(
-        case.name,
-        rate,
-        if case.kind == Kind::Refused { "answers/s" } else { "draws/s" },
-    );
-    let row = row.with_ratio(ratio, case.of.unwrap_or("bare hyper"));
+    let unit = if case.kind == Kind::Refused { "answers/s" } else { "draws/s" };
+    let of = format!("{base:.0} of {}", case.of.unwrap_or("bare hyper"));
+    let row = Row::value(case.name, rate, unit).with_ratio(ratio, &of);
     Ok(Row { target: case.target, percentiles: of_median.map(|it| it.percentiles), ..row })
 }
 
-fn bare(bench: &Bench, connections: usize) -> anyhow::Result<Outcome> {
-    let server = bench.executables.bare()?;
+/// Starts a bare server.
+fn bare(bench: &Bench) -> anyhow::Result<Loaded> {
+    let folder = tempfile::tempdir_in(&bench.folder)?;
     // A token of a consumer's length, so that both read as much.
     let token = format!("kp_{}", "a".repeat(50));
-    run(bench, &server, &token, connections)
+    Ok(Loaded { server: bench.executables.bare()?, token, refuses: false, _folder: folder })
 }
 
-/// Starts a server with the case's pool in a new folder, warms it up and loads it.
-fn load(bench: &Bench, case: &Case, filled: &Path) -> anyhow::Result<Outcome> {
+/// Starts a server with the case's pool in a new folder and warms it up.
+fn start(bench: &Bench, case: &Case, filled: &Path) -> anyhow::Result<Loaded> {
     let folder = tempfile::tempdir_in(&bench.folder)?;
-    let setting =
-        Setting { synchronous: case.synchronous, log_requests: case.kind == Kind::Logged };
-    let token = if case.kind == Kind::Filled {
-        std::fs::copy(filled.join("pool.db"), folder.path().join("pool.db"))?;
-        Some(std::fs::read_to_string(filled.join("token"))?)
-    } else {
-        None
+    let setting = Setting {
+        log_requests: case.kind == Kind::Logged,
+        is_sealed: case.kind == Kind::Sealed,
+        ..Setting::plain(case.synchronous)
     };
+    if case.kind == Kind::Filled {
+        std::fs::copy(filled.join("pool.db"), folder.path().join("pool.db"))?;
+    }
     let server = bench.executables.keypooler(folder.path(), setting)?;
-    let token = match token {
-        Some(token) => token,
-        None => {
-            let (keys, count) = match case.kind {
-                Kind::Budgeted => (Keys::Budgeted, FEW),
-                Kind::Refused => (Keys::OneADay, MANY),
-                Kind::ManyKeys => (Keys::Unlimited, MANY),
-                Kind::Plain | Kind::Logged | Kind::Filled => (Keys::Unlimited, FEW),
-            };
-            pool::set_up(&server, keys, count)?
+    let (keys, count) = match case.kind {
+        Kind::Budgeted => (Keys::Budgeted, FEW),
+        Kind::Refused => (Keys::OneADay, MANY),
+        Kind::ManyKeys => (Keys::Unlimited, MANY),
+        Kind::Plain | Kind::Logged | Kind::Filled | Kind::ManyConsumers | Kind::Sealed => {
+            (Keys::Unlimited, FEW)
         }
     };
-    let (address, seconds) = (server.address, if case.kind == Kind::Refused { 3 } else { 1 });
-    let warm_up = Load { address, token: &token, connections: case.connections, seconds };
-    bench.generator.run(warm_up, folder.path())?;
-    let outcome = run(bench, &server, &token, case.connections)?;
-    let expected = if case.kind == Kind::Refused { outcome.answers } else { 0 };
-    if outcome.refused != expected {
-        bail!("{} of {} answers were refusals", outcome.refused, outcome.answers);
+    let token = if case.kind == Kind::Filled {
+        std::fs::read_to_string(filled.join("token"))?
+    } else {
+        pool::set_up(&server, keys, count)?
+    };
+    if case.kind == Kind::ManyConsumers {
+        pool::add_consumers(&server, CONSUMERS)?;
     }
-    server.stop()?;
-    Ok(outcome)
+    let mut loaded = Loaded { server, token, refuses: false, _folder: folder };
+    if case.kind == Kind::Refused {
+        exhaust(&loaded)?;
+        loaded.refuses = true;
+    }
+    loaded.run(bench, case.connections, 1)?;
+    Ok(loaded)
 }
 
-fn run(bench: &Bench, server: &Server, token: &str, connections: usize) -> anyhow::Result<Outcome> {
-    let load = Load { address: server.address, token, connections, seconds: bench.seconds };
-    bench.generator.run(load, &bench.folder)
+/// Draws until there is no key left.
+fn exhaust(loaded: &Loaded) -> anyhow::Result<()> {
+    let mut client = loaded.server.client(&loaded.token)?;
+    for _ in 0..MANY {
+        client.expect(DRAW, 200)?;
+    }
+    client.expect(DRAW, 429).map(drop)
+}
+
+impl Loaded {
+    fn run(&self, bench: &Bench, connections: usize, seconds: u64) -> anyhow::Result<Outcome> {
+        let load = Load { address: self.server.address, token: &self.token, connections, seconds };
+        let outcome = bench.generator.run(load, &bench.folder)?;
+        let expected = if self.refuses { outcome.answers } else { 0 };
+        if outcome.refused != expected {
+            bail!("{} of {} answers were refusals", outcome.refused, outcome.answers);
+        }
+        Ok(outcome)
+    }
 }
 
 /// A database with this many events in a folder of its own, and its consumer's token beside it.
 pub(crate) fn fill(bench: &Bench, folder: &Path, events: usize) -> anyhow::Result<()> {
     say(&format!("a database with {events} usage events is made"));
     std::fs::create_dir_all(folder)?;
-    let setting = Setting { synchronous: "normal", log_requests: false };
-    let server = bench.executables.keypooler(folder, setting)?;
+    let server = bench.executables.keypooler(folder, Setting::plain("normal"))?;
     std::fs::write(folder.join("token"), pool::set_up(&server, Keys::Unlimited, FEW)?)?;
     server.stop()?;
     pool::fill(&folder.join("pool.db"), events)

@@ -17,8 +17,8 @@ use crate::bench::{Bench, cases, disk};
 use crate::run::say;
 
 const MANY: usize = 10_000;
-const FULL: Setting = Setting { synchronous: "full", log_requests: false };
-const NORMAL: Setting = Setting { synchronous: "normal", log_requests: false };
+const FULL: Setting = Setting::plain("full");
+const NORMAL: Setting = Setting::plain("normal");
 
 /// A figure, or some that are measured together.
 type Figure = fn(&Bench) -> anyhow::Result<Vec<Row>>;

@@ -10,6 +10,7 @@ use keypool_store::{
 };
 use serde_json::{Value, json};
 
+use crate::bench::client::Client;
 use crate::bench::process::{ADMIN_TOKEN, Server};
 
 /// Events that are put on record in one go.
@@ -32,7 +33,18 @@ pub(crate) fn set_up(server: &Server, keys: Keys, count: usize) -> anyhow::Resul
     let search = json!({"rate_limit": rate_limit, "window_seconds": 86_400});
     admin.call("POST", "/admin/tiers", &json!({"name": "wide", "features": {"search": search}}))?;
     admin.call("POST", "/admin/keys", &new_keys(keys, count))?;
-    let consumer = json!({"name": "bench", "description": ""});
+    add_consumer(&mut admin, "bench")
+}
+
+/// Adds so many further consumers of the same tier.
+pub(crate) fn add_consumers(server: &Server, count: usize) -> anyhow::Result<()> {
+    let mut admin = server.client(ADMIN_TOKEN)?;
+    (0..count).try_for_each(|n| add_consumer(&mut admin, &format!("further-{n}")).map(drop))
+}
+
+/// Returns the new consumer's token.
+fn add_consumer(admin: &mut Client, name: &str) -> anyhow::Result<String> {
+    let consumer = json!({"name": name, "description": ""});
     let consumer = admin.call("POST", "/admin/consumers", &consumer)?;
     let text = |member: &str| consumer[member].as_str().context("a consumer has an id and a token");
     let scopes = format!("/admin/consumers/{}/scopes", text("id")?);

@@ -23,7 +23,7 @@ impl Drop for Redis {
 }
 
 /// INCR a second at the connections of the draws; nothing where Redis is not installed.
-pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+pub(crate) fn measure(bench: &Bench, draws: &[Row]) -> anyhow::Result<Vec<Row>> {
     if !bench.wants("redis") {
         return Ok(Vec::new());
     }
@@ -52,7 +52,12 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         let rate = rate(&String::from_utf8_lossy(&output.stdout))?;
         let name = format!("redis INCR, appendfsync always, {connections}");
         say(&format!("{name}: {rate:.0}/s"));
-        rows.push(Row::value(&name, rate, "INCR/s"));
+        let row = Row::value(&name, rate, "INCR/s");
+        let full = |row: &&Row| row.name.starts_with(&format!("FULL, {connections} connection"));
+        rows.push(match draws.iter().find(full) {
+            Some(ours) => row.with_ratio(ours.value / rate, "draws to this"),
+            None => row,
+        });
     }
     Ok(rows)
 }

@@ -1,5 +1,6 @@
 //! `GET /key`: draws a key for a feature.
 
+use bytes::Bytes;
 use http::StatusCode;
 use keypool_engine::{Served, is_feature_name};
 use serde::Serialize;
@@ -10,7 +11,7 @@ use crate::auth::Authenticated;
 use crate::endpoints::{Ordered, metadata};
 use crate::input::Input;
 use crate::problem::Problem;
-use crate::reply::{Answer, Reply};
+use crate::reply::{Answer, Reply, to_json};
 
 #[derive(Serialize)]
 struct Grant<'a, S: Serialize> {
@@ -36,6 +37,13 @@ pub(crate) async fn draw_key(app: &App, caller: Authenticated, input: &Input<'_>
 }
 
 fn granted(served: &Served) -> Reply {
+    Reply::of_bytes(StatusCode::OK, grant_body(served))
+}
+
+/// The body of `GET /key`'s answer, as JSON: for who embeds the engine and speaks HTTP by other means. Its memory is wiped
+/// once the last holder drops it.
+#[must_use]
+pub fn grant_body(served: &Served) -> Bytes {
     let secrets = served.secrets.iter().map(|secret| (&*secret.name, secret.value.expose()));
     let grant = Grant {
         key_id: &served.key_id,
@@ -46,5 +54,5 @@ fn granted(served: &Served) -> Reply {
     };
     let bound: usize = secrets.map(|(name, value)| name.len() + value.len() + 8).sum();
     let size = 256 + grant.value.len() + served.metadata.len() + bound;
-    Reply::json(StatusCode::OK, &grant, size)
+    to_json(&grant, size)
 }
