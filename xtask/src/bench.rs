@@ -83,7 +83,7 @@ impl Bench {
 
 pub(crate) fn bench(arguments: Arguments) -> anyhow::Result<()> {
     if let Some(Task::Micro { criterion }) = arguments.task {
-        let bench = Cargo::new(&["bench", "--package", "xtask", "--benches", "--"]);
+        let bench = Cargo::new(&["bench", "--package", "xtask", "--bench", "*", "--"]);
         return criterion.iter().fold(bench, Cargo::arg).run();
     }
     let baseline = arguments.baseline.as_deref().map(read).transpose()?;
