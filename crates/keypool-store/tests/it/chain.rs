@@ -68,6 +68,18 @@ async fn events_that_come_out_of_order_take_their_place_in_the_chain() {
 }
 
 #[tokio::test]
+async fn a_budget_window_counts_what_comes_out_of_order() {
+    let fresh = seeded().await;
+    let at = |after| Draw { budget_since: Some(0), ..draw(3, grant(after, 0)) };
+    for after in [20, 10, 30, 15] {
+        fresh.store.commit_draws(&batch(5, &[at(after)])).await.unwrap();
+        assert_eq!(fresh.store.check_counters().await.unwrap(), [], "after {after}");
+    }
+    let fifth = fresh.store.commit_draws(&batch(5, &[at(12)])).await;
+    assert!(matches!(fifth, Err(keypool_store::WriteError::Spent)), "{fifth:?}");
+}
+
+#[tokio::test]
 async fn a_page_starts_far_from_the_events_of_its_key() {
     let fresh = roomy().await;
     let mut all = vec![draw(3, grant(0, 0)), draw(3, grant(1, 0))];
