@@ -128,7 +128,7 @@ fn facts(bench: &Bench) -> anyhow::Result<Vec<String>> {
     let of = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpus = of("/proc/cpuinfo");
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
-    let flush = figures::flush(&bench.folder)?;
+    let flush = disk::flush(&bench.folder)?;
     Ok(vec![
         format!("{cores} cores:{}", model.trim_start_matches(['\t', ' ', ':']).to_owned()),
         format!("kernel {}", of("/proc/sys/kernel/osrelease").trim()),

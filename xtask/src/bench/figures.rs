@@ -1,7 +1,6 @@
 //! Figures that are no rate: how long a draw takes at one connection, what the admin's calls, a start, an event and a
 //! connection cost, and whether a long read holds up a draw.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -206,9 +205,4 @@ fn time(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
     work()?;
     let took: Duration = start.elapsed();
     Ok(took.as_secs_f64() * 1e6)
-}
-
-/// The disk's flush, which bounds a draw of few clients.
-pub(crate) fn flush(folder: &Path) -> anyhow::Result<f64> {
-    disk::flush(folder)
 }
