@@ -6,9 +6,7 @@
 //! its beginning: that is left to the writer, which then finds little to do. With `FULL` the disk has the journal
 //! already; there the two would only get in each other's way.
 
-use std::sync::Arc;
-
-use tokio::sync::Notify;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::Site;
@@ -22,7 +20,7 @@ const WRITES: u32 = 250;
 /// The task, and how far the journal has grown.
 pub(crate) struct Checkpointer {
     writes: u32,
-    due: Arc<Notify>,
+    due: mpsc::Sender<()>,
     task: JoinSet<()>,
 }
 
@@ -32,9 +30,9 @@ impl Checkpointer {
         if site.synchronous == Synchronous::Full {
             return None;
         }
-        let due = Arc::new(Notify::new());
+        let (due, dues) = mpsc::channel(1);
         let mut task = JoinSet::new();
-        task.spawn(run(site.clone(), Arc::clone(&due)));
+        task.spawn(run(site.clone(), dues));
         Some(Checkpointer { writes: 0, due, task })
     }
 
@@ -43,22 +41,27 @@ impl Checkpointer {
         self.writes += 1;
         if self.writes == WRITES {
             self.writes = 0;
-            self.due.notify_one();
+            // Where one is due already, that one does for both.
+            let _ = self.due.try_send(());
         }
     }
 
     /// Ends the task; its connection is closed when this returns.
-    pub(crate) async fn close(mut self) {
-        self.task.shutdown().await;
+    pub(crate) async fn close(self) {
+        let Self { due, mut task, .. } = self;
+        drop(due);
+        while task.join_next().await.is_some() {}
     }
 }
 
-async fn run(site: Site, due: Arc<Notify>) {
+async fn run(site: Site, mut dues: mpsc::Receiver<()>) {
     let mut idle = None;
-    loop {
-        due.notified().await;
+    while let Some(()) = dues.recv().await {
         // Where this fails, the writer folds the journal in, and its errors are told.
         idle = fold(&site, idle.take()).await.ok();
+    }
+    if let Some(connection) = idle {
+        connection.close().await;
     }
 }
 
@@ -112,6 +115,8 @@ mod tests {
         };
         tokio::time::timeout(Duration::from_secs(20), is_folded).await.unwrap();
         driver.close().await;
+        // No connection is left behind: the last to be closed removes the journal.
+        assert!(!folder.path().join("a.db-wal").exists());
     }
 
     #[tokio::test]
