@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, bail};
 use keypool_engine::{
-    Clock, EncryptionKey, Engine, EngineSettings, Sealer, StoreSettings, Token, TokenDigest,
+    Clock, EncryptionKey, Engine, EngineSettings, Sealer, SqliteSettings, Token, TokenDigest,
 };
 use keypool_http::{Drained, HttpSettings};
 use secrecy::{ExposeSecret, SecretString};
@@ -85,8 +85,8 @@ async fn verdict(broken: impl Future<Output = ()>) -> anyhow::Result<()> {
 }
 
 /// Where and how the pool is stored.
-pub(crate) fn store_settings(database: &DatabaseSettings) -> StoreSettings {
-    StoreSettings {
+pub(crate) fn store_settings(database: &DatabaseSettings) -> SqliteSettings {
+    SqliteSettings {
         path: database.path.clone(),
         synchronous: database.synchronous,
         busy_timeout: database.busy_timeout,

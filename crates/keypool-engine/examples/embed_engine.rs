@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use keypool_engine::{
     Caller, Clock, DrawError, Engine, EngineSettings, FeatureLimit, NewKey, NewTier, Plain,
-    Refusal, Sealer, StoreSettings, Synchronous,
+    Refusal, Sealer, SqliteSettings, Synchronous,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -15,11 +15,11 @@ use keypool_engine::{
 async fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let settings = || EngineSettings {
-        store: StoreSettings {
+        store: SqliteSettings {
             path: folder.path().join("pool.db"),
             synchronous: Synchronous::Full,
             busy_timeout: Duration::from_secs(5),
-        },
+        }.into(),
         sealer: Sealer::plain(),
         admin_tokens: Vec::new(),
         clock: Clock::System,

@@ -30,7 +30,11 @@ pub use engine::{Engine, EngineSettings};
 pub use failure::{AdminError, Invalid, OpenError, Unavailable};
 pub use keypool_core::{ConsumerNo, Limit, Timestamp};
 pub use keypool_crypto::{EncryptionKey, Plain, Sealer, Token, TokenDigest};
-pub use keypool_store::{SchemaStatus, Shape, StoreSettings, Synchronous, schema_status};
+#[cfg(feature = "libsql")]
+pub use keypool_store::{DatabaseUrl, DatabaseUrlError, LibsqlSettings};
+pub use keypool_store::{
+    SchemaStatus, Shape, SqliteSettings, StoreSettings, Synchronous, schema_status,
+};
 pub use rules::is_feature_name;
 pub use views::{
     AddedConsumer, ConsumerView, FeatureUsage, FeatureView, Health, KeyView, ScopeView, TierView,

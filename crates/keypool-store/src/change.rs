@@ -1,5 +1,5 @@
 //! An admin change: what it is, and the write that it becomes. Every change raises the pool's revision first; where
-//! that touches no row, it was decided on a state that is no more.
+//! that touches no row, it was decided on a state that is no more. Rows that it touches carry the new revision.
 
 mod consumers;
 mod keys;
@@ -10,8 +10,14 @@ use keypool_core::{ConsumerNo, FeatureNo, KeyNo, TierNo, Timestamp};
 pub use self::consumers::NewConsumer;
 pub use self::keys::NewKey;
 pub use self::tiers::NewTier;
+use crate::draws::Sender;
 use crate::driver::Statement;
+use crate::migrate::NEWEST;
 use crate::snapshot::TierFeature;
+
+/// The longest parameter that rows are put into together, in bytes: a libSQL database takes it as a part of the
+/// statement's text, which may not be longer than 1,000,000.
+const LONGEST_ROWS: usize = 250_000;
 
 /// One admin change, applied whole or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,11 +72,22 @@ pub enum ChangeKind {
 
 impl Change {
     /// The write: the revision first, so that a stale change is told from every other failure.
-    pub(crate) fn statements(&self) -> Vec<Statement> {
-        let raise = "UPDATE pool SET revision = revision + 1 WHERE revision = ?1";
-        let mut write = vec![Statement::new(raise).with(self.base).touching(1)];
+    pub(crate) fn statements(&self, id: &str, sender: Option<Sender>) -> Vec<Statement> {
+        let raise = "UPDATE pool SET revision = revision + 1
+            WHERE revision = ?1 AND (SELECT max(version) FROM schema_migrations) = ?2
+                AND (SELECT fence FROM replicas WHERE replica_no = ?3) IS ?4";
+        let raise = Statement::new(raise)
+            .with(self.base)
+            .with(NEWEST)
+            .with(sender.map(|sender| sender.replica))
+            .with(sender.map(|sender| sender.fence));
+        let revision = self.base.saturating_add(1);
+        let record = "INSERT INTO changes (revision, change_id, at_ms) VALUES (?1, ?2, ?3)";
+        let record = Statement::new(record).with(revision).with(id).with(self.at.as_millis());
+        let mut write = vec![raise.touching(1), record.touching(1)];
+        let stamp = Stamp { revision, at: self.at };
         match &self.what {
-            ChangeKind::AddTier(tier) => tiers::add(&mut write, tier, self.at),
+            ChangeKind::AddTier(tier) => tiers::add(&mut write, tier, stamp),
             ChangeKind::UpdateTier { no, description, features, new_features } => {
                 tiers::update(
                     &mut write,
@@ -78,16 +95,19 @@ impl Change {
                     description.as_deref(),
                     features.as_deref(),
                     new_features,
+                    stamp,
                 );
             }
-            ChangeKind::AddKeys(new) => keys::add(&mut write, new, self.at),
-            ChangeKind::DeleteKey(no) => keys::delete(&mut write, *no, self.at),
-            ChangeKind::AddConsumer(consumer) => consumers::add(&mut write, consumer, self.at),
-            ChangeKind::DeleteConsumer(no) => consumers::delete(&mut write, *no, self.at),
+            ChangeKind::AddKeys(new) => keys::add(&mut write, new, stamp),
+            ChangeKind::DeleteKey(no) => keys::delete(&mut write, *no, stamp),
+            ChangeKind::AddConsumer(consumer) => consumers::add(&mut write, consumer, stamp),
+            ChangeKind::DeleteConsumer(no) => consumers::delete(&mut write, *no, stamp),
             ChangeKind::AddScope { consumer, tier } => {
+                consumers::touch(&mut write, *consumer, stamp);
                 consumers::add_scopes(&mut write, *consumer, &[*tier]);
             }
             ChangeKind::RemoveScope { consumer, tier } => {
+                consumers::touch(&mut write, *consumer, stamp);
                 consumers::remove_scope(&mut write, *consumer, *tier);
             }
         }
@@ -95,7 +115,47 @@ impl Change {
     }
 }
 
+/// What a row carries of the change that touches it.
+#[derive(Clone, Copy, Debug)]
+struct Stamp {
+    revision: i64,
+    at: Timestamp,
+}
+
+/// Rows as JSON arrays with their lengths, each no longer than it may be (but of one row at least).
+fn json_in_parts<T: serde::Serialize>(rows: impl IntoIterator<Item = T>) -> Vec<(String, usize)> {
+    let mut parts: Vec<(String, usize)> = Vec::new();
+    for row in rows {
+        let row = serde_json::to_string(&row).expect("texts and numbers become JSON");
+        match parts.last_mut() {
+            Some((part, count)) if part.len() + row.len() < LONGEST_ROWS => {
+                part.push(',');
+                part.push_str(&row);
+                *count += 1;
+            }
+            _ => parts.push((format!("[{row}"), 1)),
+        }
+    }
+    parts.iter_mut().for_each(|(part, _)| part.push(']'));
+    parts
+}
+
 /// Rows as a JSON array, to be one parameter.
 fn json<T: serde::Serialize>(rows: &[T]) -> String {
     serde_json::to_string(rows).expect("texts and numbers become JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_put_together_as_far_as_they_may() {
+        assert!(json_in_parts::<i64>([]).is_empty());
+        assert_eq!(json_in_parts([(1, "a"), (2, "b")]), [("[[1,\"a\"],[2,\"b\"]]".to_owned(), 2)]);
+        let long = "x".repeat(100_000);
+        let parts = json_in_parts([&long, &long, &long]);
+        assert_eq!(parts.iter().map(|(_, rows)| *rows).collect::<Vec<_>>(), [2, 1]);
+        assert!(parts.iter().all(|(part, _)| part.len() <= LONGEST_ROWS));
+    }
 }

@@ -1,7 +1,6 @@
 //! The check of promise 3: counters equal their opening balances plus usage events, to the unit.
 
-use crate::driver::{DriverError, Statement};
-use crate::sqlite::Sqlite;
+use crate::driver::{Driver, DriverError, Statement};
 
 /// A counter that is not what its events say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +46,7 @@ const MISMATCHES: &str = "
     WHERE recorded IS NOT counted
     ORDER BY 2, 1, 3";
 
-pub(crate) async fn list_mismatches(driver: &Sqlite) -> Result<Vec<CounterMismatch>, DriverError> {
+pub(crate) async fn list_mismatches(driver: &Driver) -> Result<Vec<CounterMismatch>, DriverError> {
     let rows = driver.read(Statement::new(MISMATCHES)).await?;
     rows.into_iter()
         .map(|mut row| {

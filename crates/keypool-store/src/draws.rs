@@ -1,4 +1,6 @@
-//! A batch of draws and the one statement that commits it. The view `draw_batch` (migration 3) judges and applies it.
+//! A batch of draws and the one statement that commits it. The view `draw_batch` (migration 4) judges and applies it.
+
+use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
@@ -6,12 +8,15 @@ use keypool_core::{ConsumerNo, FeatureNo, GrantId, KeyNo, Timestamp};
 
 use crate::driver::{Statement, Value};
 use crate::error::StoreError;
+use crate::migrate::NEWEST;
 
 /// Draws that are committed together, or refused together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DrawBatch {
     /// The pool's revision that they were decided on.
     pub revision: i64,
+    /// When it is sent, by the database's clock as the sender knows it; `None` where the database does not judge that.
+    pub sent_at: Option<Timestamp>,
     /// One for each grant, in the order of their ids.
     pub events: Vec<EventRow>,
     /// One for each key and feature.
@@ -39,7 +44,14 @@ pub(crate) enum Order {
     /// Each is newer than all of its key.
     Newest,
     /// Some may be older than one of their key: each is put in its place.
-    Between,
+    Anywhere,
+}
+
+/// Who writes: a replica's number, and what it alone knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sender {
+    pub(crate) replica: i64,
+    pub(crate) fence: i64,
 }
 
 /// What a batch charges to one rate limit.
@@ -75,7 +87,12 @@ pub struct BudgetCharge {
 }
 
 /// The batch as one INSERT with JSON arrays, so that it is one transaction and one round trip.
-pub(crate) fn draw_statement(batch: &DrawBatch, order: Order) -> Result<Statement, StoreError> {
+pub(crate) fn draw_statement(
+    batch: &DrawBatch,
+    order: Order,
+    sender: Option<Sender>,
+    clock_leeway: Option<Duration>,
+) -> Result<Statement, StoreError> {
     let sum = |counts: &mut dyn Iterator<Item = i64>| counts.fold(0_i64, i64::saturating_add);
     let rates = sum(&mut batch.rates.iter().map(|charge| charge.count));
     let budgets = sum(&mut batch.budgets.iter().map(|charge| charge.count));
@@ -83,20 +100,35 @@ pub(crate) fn draw_statement(batch: &DrawBatch, order: Order) -> Result<Statemen
     if i64::try_from(events) != Ok(rates) || rates != budgets {
         return Err(StoreError::Uneven { events, rates, budgets });
     }
-    let (newest, between) = match order {
+    let (newest, anywhere) = match order {
         Order::Newest => (batch.events.as_slice(), [].as_slice()),
-        Order::Between => ([].as_slice(), batch.events.as_slice()),
+        Order::Anywhere => ([].as_slice(), batch.events.as_slice()),
     };
-    let mut of_key: FxHashMap<KeyNo, GrantId> = FxHashMap::default();
-    let sql = "INSERT INTO draw_batch (revision, events, strays, rates, budgets) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let leeway_ms = clock_leeway.map(|leeway| i64::try_from(leeway.as_millis()).unwrap_or(i64::MAX));
+    let mut of_key: FxHashMap<KeyNo, [GrantId; 2]> = FxHashMap::default();
+    let sql = "INSERT INTO draw_batch (first, schema, replica, fence, sent_ms, leeway_ms, revision, events, strays, rates,
+            budgets)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     Ok(Statement::new(sql)
+        .with(batch.events.first().map(|event| event.id.get()))
+        .with(NEWEST)
+        .with(sender.map(|sender| sender.replica))
+        .with(sender.map(|sender| sender.fence))
+        .with(batch.sent_at.map(Timestamp::as_millis))
+        .with(leeway_ms)
         .with(batch.revision)
         .with(table(newest, |event| {
             let [id, key, consumer, feature] = columns(event);
-            let previous = of_key.insert(event.key, event.id);
-            [id, key, consumer, feature, previous.map(GrantId::get)]
+            let previous = of_key.insert(event.key, [event.id; 2]);
+            [id, key, consumer, feature, previous.map(|[_, last]| last.get())]
         }))
-        .with(table(between, columns))
+        .with(table(anywhere, |event| {
+            let [id, key, consumer, feature] = columns(event);
+            let before = of_key.get(&event.key).copied();
+            let first = before.map_or(event.id, |[first, _]| first);
+            of_key.insert(event.key, [first, event.id]);
+            [id, key, consumer, feature, before.map(|[_, last]| last.get()), Some(first.get())]
+        }))
         .with(table(&batch.rates, |charge| {
             [
                 Some(charge.key.get()),
@@ -118,6 +150,13 @@ pub(crate) fn draw_statement(batch: &DrawBatch, order: Order) -> Result<Statemen
         })))
 }
 
+/// Which of the batch's events are on record, one row each, and one more at the end: a list that broke off lacks it.
+pub(crate) fn recorded_statement(batch: &DrawBatch) -> Statement {
+    let ids = table(&batch.events, |event| [Some(event.id.get())]);
+    let sql = "SELECT e.id FROM json_each(?1) CROSS JOIN usage_events AS e ON e.id = value ->> 0 UNION ALL SELECT NULL";
+    Statement::new(sql).with(ids)
+}
+
 fn columns(event: &EventRow) -> [Option<i64>; 4] {
     [
         Some(event.id.get()),
@@ -128,7 +167,7 @@ fn columns(event: &EventRow) -> [Option<i64>; 4] {
 }
 
 /// Rows of numbers as a JSON array of arrays.
-fn table<T, const COLUMNS: usize>(
+pub(crate) fn table<T, const COLUMNS: usize>(
     rows: &[T],
     mut columns: impl FnMut(&T) -> [Option<i64>; COLUMNS],
 ) -> Value {
@@ -159,7 +198,7 @@ mod tests {
         let (consumer, feature) = (ConsumerNo::new(0), FeatureNo::new(1));
         let event = EventRow { id: GrantId::new(1), key, consumer, feature };
         let batch = DrawBatch { revision: 1, events: vec![event], ..DrawBatch::default() };
-        let refused = draw_statement(&batch, Order::Newest);
+        let refused = draw_statement(&batch, Order::Newest, None, None);
         assert!(matches!(refused, Err(StoreError::Uneven { events: 1, rates: 0, budgets: 0 })));
     }
 

@@ -1,12 +1,18 @@
-//! The boundary to a database: statements in, rows out. Owns the types that cross it; knows no SQL and no database.
+//! The boundary to a database: statements in, rows out. Owns the types that cross it, and which driver is behind it;
+//! knows no SQL.
 //!
 //! A driver does three things: *read* (one statement, to rows), *write* (statements applied together or not at all,
 //! each with the number of rows it must touch) and *script* (the text of a migration, in one transaction). A write of
 //! exactly one statement is a transaction of its own: one round trip, nothing left open.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::vec;
+
+#[cfg(feature = "libsql")]
+use crate::libsql::Libsql;
+use crate::sqlite::Sqlite;
 
 /// One value on its way into a statement or out of a row. Prints its kind alone: it may be secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -60,15 +66,15 @@ pub(crate) enum Touches {
 /// A statement with its parameters, which stand as `?1`, `?2`, … in its text.
 #[derive(Clone, Debug)]
 pub(crate) struct Statement {
-    pub(crate) sql: &'static str,
+    pub(crate) sql: Cow<'static, str>,
     pub(crate) params: Vec<Value>,
     pub(crate) touches: Touches,
 }
 
 impl Statement {
     /// A statement without parameters that may touch any number of rows.
-    pub(crate) fn new(sql: &'static str) -> Statement {
-        Statement { sql, params: Vec::new(), touches: Touches::Any }
+    pub(crate) fn new(sql: impl Into<Cow<'static, str>>) -> Statement {
+        Statement { sql: sql.into(), params: Vec::new(), touches: Touches::Any }
     }
 
     /// Adds the next parameter.
@@ -173,6 +179,29 @@ pub enum DriverError {
     /// A rule of the schema forbids the change; nothing was changed.
     #[error("a rule of the schema forbids it: {0}")]
     Forbidden(String),
+    /// The database server carried nothing out and says why.
+    #[error("the database server refuses (code {code}): {message}")]
+    Rejected {
+        /// The server's word for it.
+        code: String,
+        /// Its sentence, which names tables and columns but no values.
+        message: String,
+    },
+    /// Calls to the database server cannot be secured.
+    #[error("calls to the database server cannot be secured: see DATABASE_URL and DATABASE_CA_FILE")]
+    Tls(#[source] Box<dyn Error + Send + Sync>),
+    /// The database server does not take the token.
+    #[error("the database server refuses the token: see DATABASE_AUTH_TOKEN")]
+    Unauthorized,
+    /// The database server takes no more requests for now; nothing was carried out.
+    #[error("the database server takes no more requests for now (status 429)")]
+    TooManyRequests,
+    /// The database server answered with a status that says that nothing was carried out.
+    #[error("the database server answers with status {0}: see DATABASE_URL")]
+    Status(u16),
+    /// No answer came, or none that can be read: it may have been carried out or not.
+    #[error("the database server gave no answer that can be read: {0}")]
+    Unanswered(String),
     /// SQLite refused for another reason.
     #[error("SQLite refuses (code {code}): {message}")]
     Refused {
@@ -225,12 +254,82 @@ impl DriverError {
             | DriverError::Forbidden(_)
             | DriverError::Unreachable(_)
             | DriverError::Setting { .. }
-            | DriverError::Column { .. } => false,
-            DriverError::Disk(_)
+            | DriverError::Column { .. }
+            | DriverError::Rejected { .. }
+            | DriverError::Tls(_)
+            | DriverError::Unauthorized
+            | DriverError::TooManyRequests
+            | DriverError::Status(_) => false,
+            DriverError::Unanswered(_)
+            | DriverError::Disk(_)
             | DriverError::Damaged
             | DriverError::Refused { .. }
             | DriverError::Broken(_)
             | DriverError::Closed => true,
+        }
+    }
+}
+
+/// The open database. Knows which one it is; nobody above does, but for what is told by [`Driver::is_shared`].
+#[derive(Debug)]
+pub(crate) enum Driver {
+    Sqlite(Sqlite),
+    #[cfg(feature = "libsql")]
+    Libsql(Libsql),
+}
+
+impl Driver {
+    /// Whether others write to the same database, so that memory can be behind it at any time.
+    pub(crate) fn is_shared(&self) -> bool {
+        match self {
+            Driver::Sqlite(_) => false,
+            #[cfg(feature = "libsql")]
+            Driver::Libsql(_) => true,
+        }
+    }
+
+    /// Runs one statement to its rows.
+    pub(crate) async fn read(&self, statement: Statement) -> Result<Vec<Row>, DriverError> {
+        match self {
+            Driver::Sqlite(driver) => driver.read(statement).await,
+            #[cfg(feature = "libsql")]
+            Driver::Libsql(driver) => driver.read(statement).await,
+        }
+    }
+
+    /// Applies statements together or not at all.
+    pub(crate) async fn write(&self, statements: Vec<Statement>) -> Result<(), DriverError> {
+        match self {
+            Driver::Sqlite(driver) => driver.write(statements).await,
+            #[cfg(feature = "libsql")]
+            Driver::Libsql(driver) => driver.write(statements).await,
+        }
+    }
+
+    /// Runs a migration's text in one transaction.
+    pub(crate) async fn script(&self, text: &'static str) -> Result<(), DriverError> {
+        match self {
+            Driver::Sqlite(driver) => driver.script(text).await,
+            #[cfg(feature = "libsql")]
+            Driver::Libsql(driver) => driver.script(text).await,
+        }
+    }
+
+    /// Leaves nothing of deleted rows behind, as far as the database lets us: a libSQL server rebuilds no file on demand.
+    pub(crate) async fn tidy(&self) -> Result<(), DriverError> {
+        match self {
+            Driver::Sqlite(driver) => driver.tidy().await,
+            #[cfg(feature = "libsql")]
+            Driver::Libsql(_) => Ok(()),
+        }
+    }
+
+    /// Ends reads and writes and lets the database go. Twice is harmless.
+    pub(crate) async fn close(&self) {
+        match self {
+            Driver::Sqlite(driver) => driver.close().await,
+            #[cfg(feature = "libsql")]
+            Driver::Libsql(driver) => driver.close().await,
         }
     }
 }

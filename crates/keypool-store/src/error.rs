@@ -4,6 +4,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use keypool_core::GrantId;
+
 use crate::driver::DriverError;
 
 /// A read failed, or is why a write did.
@@ -38,6 +40,20 @@ pub enum WriteError {
     /// A draw does not fit the database's own limits. Nothing was written.
     #[error("a limit does not allow it, as the database has it; nothing was written")]
     Spent,
+    /// The time of sending is off the database's clock, or the batch was too long on its way. Nothing was written.
+    #[error("the time of sending is too far off the database's clock; nothing was written")]
+    Clock,
+    /// Another replica has this one's number by now. Nothing was written.
+    #[error("the replica's number is no longer its own; nothing was written")]
+    Fenced,
+    /// A newer keypooler has brought the database to its schema. Nothing was written.
+    #[error(
+        "the database was brought to a newer schema by a newer keypooler, which this one cannot write to; nothing was written"
+    )]
+    Upgraded,
+    /// An earlier try of the same draws had come through for these grants and no others; nothing more was written.
+    #[error("some of the grants were on record already; nothing more was written")]
+    Partly(Vec<GrantId>),
     /// It is known that nothing was written.
     #[error("nothing was written")]
     Failed(#[source] StoreError),
@@ -112,6 +128,14 @@ pub enum OpenStoreError {
         path: PathBuf,
         /// What SQLite found.
         finding: String,
+    },
+    /// A copy into the database was not finished.
+    #[error(
+        "the database {path} was to hold a copy of another, which was not finished: copy into it again, or drop it"
+    )]
+    Unfinished {
+        /// The database file, or where the database is.
+        path: PathBuf,
     },
     /// A SQLite database, but not of ours or of the Go program's.
     #[error("{path} is not a database of keypooler and was left as it is: {why}")]

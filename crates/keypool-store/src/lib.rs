@@ -11,13 +11,17 @@ mod counters;
 mod draws;
 mod driver;
 mod error;
+#[cfg(feature = "libsql")]
+mod libsql;
 mod migrate;
 mod oddities;
 mod prospect;
+mod pulse;
 mod recognise;
 mod settings;
 mod snapshot;
 mod sqlite;
+mod standing;
 mod store;
 mod usage;
 
@@ -26,11 +30,17 @@ pub use counters::CounterMismatch;
 pub use draws::{BudgetCharge, DrawBatch, EventRow, RateCharge};
 pub use driver::DriverError;
 pub use error::{OpenStoreError, StoreError, WriteError};
+#[cfg(feature = "libsql")]
+pub use libsql::{DatabaseUrl, DatabaseUrlError, LibsqlSettings, PATIENCE};
 pub use migrate::{AppliedMigration, PendingMigration, SchemaStatus, schema_status};
 pub use oddities::Oddity;
 pub use prospect::{Prospect, StoredValue, inspect};
+pub use pulse::Pulse;
 pub use recognise::Shape;
-pub use settings::{StoreSettings, Synchronous};
-pub use snapshot::{ConsumerRow, CounterRow, KeyRow, LastNumbers, Snapshot, TierFeature, TierRow};
+pub use settings::{SqliteSettings, StoreSettings, Synchronous};
+pub use snapshot::{
+    ConsumerRow, CounterRow, Extent, Gone, KeyRow, LastNumbers, Snapshot, TierFeature, TierRow,
+};
+pub use standing::{KeyStanding, Standing};
 pub use store::Store;
 pub use usage::{UsageQuery, UsageRow};

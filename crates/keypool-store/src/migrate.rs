@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use crate::driver::{DriverError, Statement};
+use crate::driver::{Driver, DriverError, Statement};
 use crate::error::OpenStoreError;
-use crate::prospect::look;
+use crate::prospect::glance;
 use crate::recognise::Shape;
-use crate::sqlite::Sqlite;
+use crate::settings::StoreSettings;
 
 /// A migration: its text ends by recording its number and name in `schema_migrations`.
 pub(crate) struct Migration {
@@ -16,7 +16,7 @@ pub(crate) struct Migration {
 }
 
 /// All of them, in order.
-pub(crate) const MIGRATIONS: [Migration; 3] = [
+pub(crate) const MIGRATIONS: [Migration; 4] = [
     Migration {
         version: 1,
         name: "init",
@@ -32,39 +32,63 @@ pub(crate) const MIGRATIONS: [Migration; 3] = [
         name: "chained_events",
         text: include_str!("../../../migrations/0003_chained_events.sql"),
     },
+    Migration {
+        version: 4,
+        name: "replicas",
+        text: include_str!("../../../migrations/0004_replicas.sql"),
+    },
 ];
 
 /// The newest version that this program knows.
 pub(crate) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;
 
-/// The view through which a takeover reads the moments of version 1: the first statement of migration 2, made
-/// temporary so that it can be asked before anything is changed.
-pub(crate) fn moments_view() -> String {
+/// A query of a version 1 database with `takeover_moments` in reach: every moment that is written in it and can be read,
+/// by the rules that migration 2 goes by. Its first statement is the view of them.
+pub(crate) fn with_moments(query: &str) -> String {
     let text = MIGRATIONS[1].text;
-    let start = text.find("CREATE VIEW").expect("migration 2 begins with the view of moments");
+    let view = "CREATE VIEW takeover_times (written, ms) AS\n";
+    let start = text.find(view).expect("migration 2 begins with the view of moments") + view.len();
     let end = text.find(";\n\n").expect("the view of moments ends before the next statement");
-    let view = text.get(start..end).expect("the view of moments is one statement");
-    view.replacen("CREATE VIEW", "CREATE TEMP VIEW", 1)
+    let times = text.get(start..end).expect("the view of moments is one statement");
+    let rest = query.strip_prefix("WITH\n").map_or_else(|| query.to_owned(), |ctes| format!(", {ctes}"));
+    format!(
+        "WITH takeover_times (written, ms) AS ({times}),
+        takeover_moments (written, ms) AS MATERIALIZED (SELECT written, ms FROM takeover_times WHERE ms IS NOT NULL)
+        {rest}"
+    )
 }
 
-/// Brings a database from the version it has to the newest, one transaction a step.
+/// Brings a database from the version it has to the newest, one transaction a step. Where replicas start together, one
+/// of them takes each step and the others find it taken.
 pub(crate) async fn migrate(
     path: &Path,
-    driver: &Sqlite,
+    driver: &Driver,
     shape: Shape,
 ) -> Result<(), OpenStoreError> {
     for migration in pending(shape) {
         let version = migration.version;
-        let failed = |source| OpenStoreError::Migration { path: path.to_owned(), version, source };
-        driver.script(migration.text).await.map_err(failed)?;
-        tracing::info!(path = %path.display(), version, "the database was brought to this schema version");
+        match driver.script(migration.text).await {
+            Ok(()) => {
+                tracing::info!(path = %path.display(), version, "the database was brought to this schema version");
+            }
+            Err(_) if driver.is_shared() && has(driver, version).await => {}
+            Err(source) => {
+                return Err(OpenStoreError::Migration { path: path.to_owned(), version, source });
+            }
+        }
     }
     tidy(driver).await.map_err(|source| OpenStoreError::Tidy { path: path.to_owned(), source })
 }
 
+/// Whether the database has this version.
+async fn has(driver: &Driver, version: i64) -> bool {
+    let look = Statement::new("SELECT 1 FROM schema_migrations WHERE version = ?1").with(version);
+    driver.read(look).await.is_ok_and(|rows| !rows.is_empty())
+}
+
 /// Ends an upgrade: nothing of the old rows stays in the file or its journal. An end that was interrupted is made up
 /// for at the next start.
-async fn tidy(driver: &Sqlite) -> Result<(), DriverError> {
+async fn tidy(driver: &Driver) -> Result<(), DriverError> {
     let due = driver.read(Statement::new("SELECT tidy_due FROM pool")).await?;
     if due.into_iter().next().map(|mut row| row.int()).transpose()? != Some(1) {
         return Ok(());
@@ -112,23 +136,24 @@ pub struct SchemaStatus {
     pub pending: Vec<PendingMigration>,
 }
 
-/// Says how far the database at this path is. Changes nothing and takes no lock; a file that does not exist is empty.
+/// Says how far a database is. Changes nothing and takes no lock; a file that does not exist is empty.
 ///
 /// # Errors
-/// The file cannot be read, or is no database of keypooler.
-pub async fn schema_status(path: impl AsRef<Path>) -> Result<SchemaStatus, OpenStoreError> {
-    let path = path.as_ref();
+/// The database cannot be read, or is none of keypooler.
+pub async fn schema_status(
+    settings: impl Into<StoreSettings>,
+) -> Result<SchemaStatus, OpenStoreError> {
     let mut applied = Vec::new();
     let mut shape = Shape::Empty;
-    if path.try_exists().map_err(|source| OpenStoreError::File { path: path.to_owned(), source })? {
-        let (mut connection, found) = look(path).await?;
+    if let Some((mut source, found)) = glance(settings.into()).await? {
         shape = found;
-        let failed = |source| OpenStoreError::Access { path: path.to_owned(), source };
+        let path = source.place();
+        let failed = |source| OpenStoreError::Access { path: path.clone(), source };
         if shape != Shape::Empty {
             let statement = Statement::new(
                 "SELECT version, name, CAST(applied_at AS TEXT) FROM schema_migrations ORDER BY version",
             );
-            for mut row in connection.read(statement).await.map_err(failed)? {
+            for mut row in source.read(statement).await.map_err(failed)? {
                 let mut migration = || {
                     Ok(AppliedMigration {
                         version: row.int()?,
@@ -139,7 +164,7 @@ pub async fn schema_status(path: impl AsRef<Path>) -> Result<SchemaStatus, OpenS
                 applied.push(migration().map_err(failed)?);
             }
         }
-        connection.close().await;
+        source.close().await;
     }
     let pending = pending(shape)
         .map(|migration| PendingMigration {
@@ -171,9 +196,10 @@ mod tests {
     }
 
     #[test]
-    fn the_view_of_moments_is_the_first_statement_of_the_takeover() {
-        let view = moments_view();
-        assert!(view.starts_with("CREATE TEMP VIEW takeover_times"));
-        assert!(view.ends_with("FROM offset_by"));
+    fn moments_are_read_as_the_takeover_reads_them() {
+        let query = with_moments("SELECT 1");
+        assert!(query.starts_with("WITH takeover_times (written, ms) AS (WITH moments (written) AS ("));
+        assert!(query.contains("FROM offset_by),") && query.ends_with("SELECT 1"));
+        assert!(with_moments("WITH\na AS (SELECT 1) SELECT 1").ends_with(", a AS (SELECT 1) SELECT 1"));
     }
 }

@@ -1,7 +1,8 @@
 //! Lists what is odd in a version 1 database, so that the log can tell what becomes of it.
 
 use crate::driver::{DriverError, Statement};
-use crate::sqlite::connection::Connection;
+use crate::migrate::with_moments;
+use crate::prospect::Source;
 
 /// A row, or some rows, of a version 1 database that are kept but not as they should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,9 +17,9 @@ pub struct Oddity {
     pub name: String,
 }
 
-/// Lists them. The connection has the moments that can be read in `takeover_moments`.
-pub(crate) async fn list_oddities(connection: &mut Connection) -> Result<Vec<Oddity>, DriverError> {
-    let rows = connection.read(Statement::new(include_str!("oddities.sql"))).await?;
+/// Lists them.
+pub(crate) async fn list_oddities(source: &mut Source) -> Result<Vec<Oddity>, DriverError> {
+    let rows = source.read(Statement::new(with_moments(include_str!("oddities.sql")))).await?;
     rows.into_iter()
         .map(|mut row| {
             Ok(Oddity { what: row.text()?, table: row.text()?, id: row.text()?, name: row.text()? })

@@ -1,6 +1,6 @@
+WITH
 -- The odd rows of a version 1 database, each as (what is odd and what it means from now on, table, id, name). The
 -- moments that can be read stand in takeover_moments, as they do while migration 2 runs.
-WITH
 shapes (table_name, id, name, is_active, created_at) AS (
     SELECT 'tiers', id, name, 1, created_at FROM tiers
     UNION ALL SELECT 'keys', id, name, is_active, created_at FROM keys

@@ -1,32 +1,67 @@
 //! A database before it is opened for use: locked, looked at, unchanged. A start that is refused leaves it as it was.
 
+mod file;
+#[cfg(feature = "libsql")]
+mod server;
+
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use keypool_core::Timestamp;
 
-use crate::backup::write_copy;
-use crate::driver::{DriverError, Statement};
+use self::file::FileProspect;
+#[cfg(feature = "libsql")]
+use self::server::ServerProspect;
+use crate::driver::{Driver, DriverError, Row, Statement};
 use crate::error::{OpenStoreError, StoreError};
-use crate::migrate::{migrate, moments_view};
+use crate::migrate::{NEWEST, migrate, with_moments};
 use crate::oddities::{Oddity, list_oddities};
 use crate::recognise::{Shape, Unrecognised, recognise};
-use crate::settings::{StoreSettings, Synchronous};
-use crate::sqlite::connection::{Connection, Purpose};
-use crate::sqlite::lock::{FileLock, LockRefused};
-use crate::sqlite::{Site, Sqlite};
+use crate::settings::StoreSettings;
 use crate::store::Store;
 
-/// A database that is locked for us and was found to be one that can be opened.
+/// A database that was found to be one that can be opened; a file is locked for us.
 pub struct Prospect {
-    site: Site,
-    lock: FileLock,
+    source: Source,
     shape: Shape,
-    connection: Connection,
+}
+
+/// Where it is, and the way to look into it.
+pub(crate) enum Source {
+    File(FileProspect),
+    #[cfg(feature = "libsql")]
+    Server(ServerProspect),
+}
+
+impl Source {
+    /// Runs one statement that changes nothing to its rows.
+    pub(crate) async fn read(
+        &mut self,
+        statement: Statement,
+    ) -> Result<Vec<Row>, DriverError> {
+        match self {
+            Source::File(file) => file.read(statement).await,
+            #[cfg(feature = "libsql")]
+            Source::Server(server) => server.read(statement).await,
+        }
+    }
+
+    /// The file, or where the server is.
+    pub(crate) fn place(&self) -> PathBuf {
+        match self {
+            Source::File(file) => file.path(),
+            #[cfg(feature = "libsql")]
+            Source::Server(server) => server.place(),
+        }
+    }
+
+    pub(crate) async fn close(self) {
+        match self {
+            Source::File(file) => file.close().await,
+            #[cfg(feature = "libsql")]
+            Source::Server(server) => server.close().await,
+        }
+    }
 }
 
 /// A sealed or plain value of a living key, to be tried before the database is opened. Prints no value.
@@ -55,34 +90,49 @@ impl fmt::Debug for StoredValue {
 impl fmt::Debug for Prospect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Prospect")
-            .field("path", &self.site.path)
+            .field("place", &self.source.place())
             .field("shape", &self.shape)
             .finish_non_exhaustive()
     }
 }
 
-/// Makes the folder and the file if they are missing (mode 0600), takes the lock, and says what the file holds without
-/// changing it.
+/// Says what a database holds without changing it. A file and its folder are made if they are missing (mode 0600), and the
+/// file's lock is taken.
 ///
 /// # Errors
-/// The file cannot be made, read or locked, another keypooler serves it, or it is not one that can be taken.
-pub async fn inspect(settings: StoreSettings) -> Result<Prospect, OpenStoreError> {
-    let path = make_file(&settings.path)?;
-    let lock = FileLock::take(&path).map_err(|refused| match refused {
-        LockRefused::Held => OpenStoreError::Served { path: path.clone() },
-        LockRefused::Io(source) => OpenStoreError::Lock { path: path.clone(), source },
-    })?;
-    let StoreSettings { synchronous, busy_timeout, .. } = settings;
-    let site = Site { path, synchronous, busy_timeout };
-    let (mut connection, shape) = look_at(&site).await?;
+/// The database cannot be reached, made, read or locked, another keypooler serves the file, or it is not one that can be
+/// taken.
+pub async fn inspect(settings: impl Into<StoreSettings>) -> Result<Prospect, OpenStoreError> {
+    let source = match settings.into() {
+        StoreSettings::Sqlite(settings) => Source::File(file::take(settings).await?),
+        #[cfg(feature = "libsql")]
+        StoreSettings::Libsql(settings) => Source::Server(server::call(settings).await?),
+    };
+    let (mut source, shape) = look_into(source).await?;
     if shape == Shape::Version(1) {
-        let found = unreadable_moment(&mut connection).await;
-        let failed = |source| OpenStoreError::Access { path: site.path.clone(), source };
+        let path = source.place();
+        let found = unreadable_moment(&mut source).await;
+        let failed = |source| OpenStoreError::Access { path: path.clone(), source };
         if let Some((key, name, column)) = found.map_err(failed)? {
-            return Err(OpenStoreError::Moment { path: site.path, key, name, column });
+            return Err(OpenStoreError::Moment { path, key, name, column });
         }
     }
-    Ok(Prospect { site, lock, shape, connection })
+    Ok(Prospect { source, shape })
+}
+
+/// The same for whoever only looks: takes no lock and makes nothing. A file that does not exist is empty.
+pub(crate) async fn glance(
+    settings: StoreSettings,
+) -> Result<Option<(Source, Shape)>, OpenStoreError> {
+    let source = match settings {
+        StoreSettings::Sqlite(settings) => match file::find(&settings.path).await? {
+            None => return Ok(None),
+            Some(file) => Source::File(file),
+        },
+        #[cfg(feature = "libsql")]
+        StoreSettings::Libsql(settings) => Source::Server(server::call(settings).await?),
+    };
+    look_into(source).await.map(Some)
 }
 
 impl Prospect {
@@ -112,8 +162,8 @@ impl Prospect {
                  WHERE k.deleted_ms IS NULL"
             }
         };
-        let rows = self.connection.read(Statement::new(sql)).await.map_err(StoreError::Read)?;
-        let value = |mut row: crate::driver::Row| {
+        let rows = self.source.read(Statement::new(sql)).await.map_err(StoreError::Read)?;
+        let value = |mut row: Row| {
             Ok(StoredValue {
                 key: row.text()?,
                 name: row.text()?,
@@ -131,7 +181,7 @@ impl Prospect {
     pub async fn oddities(&mut self) -> Result<Vec<Oddity>, StoreError> {
         match self.shape {
             Shape::Version(1) => {
-                list_oddities(&mut self.connection).await.map_err(StoreError::Read)
+                list_oddities(&mut self.source).await.map_err(StoreError::Read)
             }
             Shape::Empty | Shape::Version(_) => Ok(Vec::new()),
         }
@@ -142,100 +192,123 @@ impl Prospect {
     /// # Errors
     /// The database cannot be read.
     pub async fn newest_event(&mut self) -> Result<Option<Timestamp>, StoreError> {
-        let sql = match self.shape {
+        let statement = match self.shape {
             Shape::Empty => return Ok(None),
-            Shape::Version(1) => {
+            Shape::Version(1) => Statement::new(with_moments(
                 "SELECT max(m.ms) FROM takeover_moments AS m
-                 WHERE m.written IN (SELECT created_at FROM usage_events)"
-            }
-            Shape::Version(_) => "SELECT max(id) >> 21 FROM usage_events",
+                 WHERE m.written IN (SELECT created_at FROM usage_events)",
+            )),
+            Shape::Version(_) => Statement::new("SELECT max(id) >> 21 FROM usage_events"),
         };
-        let mut rows = self.connection.read(Statement::new(sql)).await.map_err(StoreError::Read)?;
-        let newest = rows.first_mut().map_or(Ok(None), crate::driver::Row::int_or_null);
+        let mut rows = self.source.read(statement).await.map_err(StoreError::Read)?;
+        let newest = rows.first_mut().map_or(Ok(None), Row::int_or_null);
         Ok(newest.map_err(StoreError::Read)?.map(Timestamp::from_millis))
     }
 
-    /// Brings the database up to date and opens it. A version 1 database is copied beside itself first.
+    /// The database's own clock, where that is the one to go by.
     ///
     /// # Errors
-    /// The copy, a migration or the connection's settings failed; the database is then at the version it had, or at the
-    /// last one that was reached whole.
-    pub async fn open(mut self) -> Result<Store, OpenStoreError> {
-        let path = self.site.path.clone();
-        if self.shape == Shape::Version(1) {
-            let copy = write_copy(&path, &mut self.connection).await?;
-            tracing::info!(
-                path = %path.display(), copy = %copy.display(),
-                "a database of the Go program is taken over; a copy of it was written"
-            );
-            let owner_only = fs::set_permissions(&path, fs::Permissions::from_mode(0o600));
-            owner_only.map_err(|source| OpenStoreError::File { path: path.clone(), source })?;
+    /// The database cannot be read.
+    pub async fn database_clock(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        let clock = "SELECT CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER)";
+        match &self.source {
+            Source::File(_) => Ok(None),
+            #[cfg(feature = "libsql")]
+            Source::Server(_) => {
+                let mut rows =
+                    self.source.read(Statement::new(clock)).await.map_err(StoreError::Read)?;
+                let now = rows.first_mut().map_or(Ok(None), Row::int_or_null);
+                Ok(now.map_err(StoreError::Read)?.map(Timestamp::from_millis))
+            }
         }
-        self.connection.close().await;
-        let opened = Sqlite::open(self.site, self.lock).await;
-        let driver =
-            opened.map_err(|source| OpenStoreError::Access { path: path.clone(), source })?;
-        if let Err(error) = migrate(&path, &driver, self.shape).await {
-            driver.close().await;
-            return Err(error);
+    }
+
+    /// Brings the database up to date and opens it. A file of version 1 is copied beside itself first.
+    ///
+    /// # Errors
+    /// The copy, a migration or the connection's settings failed, or the database holds an unfinished copy; it is then at
+    /// the version it had, or at the last one that was reached whole.
+    pub async fn open(self) -> Result<Store, OpenStoreError> {
+        let path = self.source.place();
+        let shape = self.shape;
+        let (driver, clock_leeway) = match self.source {
+            Source::File(file) => (Driver::Sqlite(file.open_for_use(shape).await?), None),
+            #[cfg(feature = "libsql")]
+            Source::Server(server) => {
+                let clock_leeway = server.clock_leeway();
+                (Driver::Libsql(server.open_for_use(shape)), clock_leeway)
+            }
+        };
+        let migrated = migrate(&path, &driver, shape).await;
+        let finished = match migrated {
+            Ok(()) => refuse_unfinished(&path, &driver).await,
+            Err(error) => Err(error),
+        };
+        match finished {
+            Ok(()) => Ok(Store::new(driver, clock_leeway)),
+            Err(error) => {
+                driver.close().await;
+                Err(error)
+            }
         }
-        Ok(Store::new(driver))
     }
 }
 
-/// Opens a file to look at it, and says what it holds. Takes no lock.
-pub(crate) async fn look(path: &Path) -> Result<(Connection, Shape), OpenStoreError> {
-    let absolute = fs::canonicalize(path)
-        .map_err(|source| OpenStoreError::File { path: path.to_owned(), source })?;
-    let busy_timeout = Duration::from_secs(5);
-    look_at(&Site { path: absolute, synchronous: Synchronous::Full, busy_timeout }).await
+async fn refuse_unfinished(path: &std::path::Path, driver: &Driver) -> Result<(), OpenStoreError> {
+    let failed = |source| OpenStoreError::Access { path: path.to_owned(), source };
+    let look = Statement::new("SELECT is_copying FROM pool");
+    let mut rows = driver.read(look).await.map_err(failed)?;
+    match rows.first_mut().map(Row::int).transpose().map_err(failed)? {
+        Some(0) => Ok(()),
+        Some(_) | None => Err(OpenStoreError::Unfinished { path: path.to_owned() }),
+    }
 }
 
-async fn look_at(site: &Site) -> Result<(Connection, Shape), OpenStoreError> {
-    let path = site.path.clone();
-    match try_to_look(site).await {
-        Ok(found) => Ok(found),
-        Err(Unrecognised::Newer(found)) => {
-            Err(OpenStoreError::Newer { path, found, known: crate::migrate::NEWEST })
+/// Says what it holds; a file may have to be opened another way for that.
+async fn look_into(mut source: Source) -> Result<(Source, Shape), OpenStoreError> {
+    let mut found = recognise(&mut source).await;
+    if let (Source::File(file), Err(Unrecognised::Driver(error))) = (&mut source, &found)
+        && matches!(error, DriverError::ReadOnly | DriverError::CannotOpen)
+    {
+        found = match file.recover().await {
+            Ok(()) => recognise(&mut source).await,
+            Err(error) => Err(Unrecognised::Driver(error)),
+        };
+    }
+    let path = source.place();
+    let shape = match found {
+        Ok(shape) => shape,
+        Err(unrecognised) => {
+            source.close().await;
+            return Err(refusal(path, unrecognised));
         }
-        Err(Unrecognised::Unknown(why)) => Err(OpenStoreError::Unknown { path, why }),
-        Err(Unrecognised::Damaged(finding)) => Err(OpenStoreError::Damaged { path, finding }),
-        Err(Unrecognised::Driver(DriverError::NotADatabase)) => {
-            Err(OpenStoreError::NotADatabase { path })
-        }
-        Err(Unrecognised::Driver(DriverError::Damaged)) => {
+    };
+    if let Source::File(file) = &mut source {
+        let failed = |source| OpenStoreError::Access { path, source };
+        file.forbid_writes().await.map_err(failed)?;
+    }
+    Ok((source, shape))
+}
+
+fn refusal(path: PathBuf, unrecognised: Unrecognised) -> OpenStoreError {
+    match unrecognised {
+        Unrecognised::Newer(found) => OpenStoreError::Newer { path, found, known: NEWEST },
+        Unrecognised::Unknown(why) => OpenStoreError::Unknown { path, why },
+        Unrecognised::Damaged(finding) => OpenStoreError::Damaged { path, finding },
+        Unrecognised::Driver(DriverError::NotADatabase) => OpenStoreError::NotADatabase { path },
+        Unrecognised::Driver(DriverError::Damaged) => {
             let finding = "SQLite cannot make sense of its pages".to_owned();
-            Err(OpenStoreError::Damaged { path, finding })
+            OpenStoreError::Damaged { path, finding }
         }
-        Err(Unrecognised::Driver(source)) => Err(OpenStoreError::Access { path, source }),
+        Unrecognised::Driver(source) => OpenStoreError::Access { path, source },
     }
-}
-
-async fn try_to_look(site: &Site) -> Result<(Connection, Shape), Unrecognised> {
-    let mut connection = Connection::open(site, Purpose::Look).await?;
-    let mut shape = recognise(&mut connection).await;
-    if let Err(Unrecognised::Driver(DriverError::ReadOnly | DriverError::CannotOpen)) = shape {
-        // A transaction that was cut off has to be undone first, and that takes writing.
-        connection.close().await;
-        connection = Connection::open(site, Purpose::LookAfterRecovery).await?;
-        shape = recognise(&mut connection).await;
-    }
-    let shape = shape?;
-    if shape == Shape::Version(1) {
-        connection.assembled(moments_view()).await?;
-        let kept = "CREATE TEMP TABLE takeover_moments AS SELECT written, ms FROM takeover_times WHERE ms IS NOT NULL;
-             CREATE INDEX temp.takeover_moments_written ON takeover_moments(written);";
-        connection.bare(kept).await?;
-    }
-    connection.bare("PRAGMA query_only = ON").await?;
-    Ok((connection, shape))
 }
 
 /// The first key whose expiry or window start cannot be read: its id, its name and the column.
 async fn unreadable_moment(
-    connection: &mut Connection,
+    source: &mut Source,
 ) -> Result<Option<(String, String, String)>, DriverError> {
-    let statement = Statement::new(
+    let statement = Statement::new(with_moments(
         "SELECT coalesce(CAST(k.id AS TEXT), ''), CAST(k.name AS TEXT), 'expires_at'
          FROM keys AS k LEFT JOIN takeover_moments AS m ON m.written = k.expires_at
          WHERE k.expires_at IS NOT NULL AND m.ms IS NULL
@@ -244,39 +317,9 @@ async fn unreadable_moment(
          FROM keys AS k LEFT JOIN takeover_moments AS m ON m.written = k.usage_window_start
          WHERE k.usage_window_start IS NOT NULL AND m.ms IS NULL
          LIMIT 1",
-    );
-    match connection.read(statement).await?.first_mut() {
+    ));
+    match source.read(statement).await?.first_mut() {
         Some(row) => Ok(Some((row.text()?, row.text()?, row.text()?))),
         None => Ok(None),
     }
-}
-
-/// Makes the folder and the file where they are missing, and gives the file's canonical path.
-fn make_file(path: &Path) -> Result<PathBuf, OpenStoreError> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)
-            .map_err(|source| OpenStoreError::Folder { path: path.to_owned(), source })?;
-    }
-    let failed = |source| OpenStoreError::File { path: path.to_owned(), source };
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    match made {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
-        Ok(_) | Err(_) => {}
-    }
-    let path = fs::canonicalize(path).map_err(failed)?;
-    let metadata = fs::metadata(&path).map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(OpenStoreError::NotAFile { path });
-    }
-    if metadata.nlink() > 1 {
-        return Err(OpenStoreError::Linked { path, links: metadata.nlink() });
-    }
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        tracing::warn!(
-            path = %path.display(), mode = format!("{mode:o}"),
-            "the database file can be read by others than its owner; set its mode to 600"
-        );
-    }
-    Ok(path)
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::driver::{DriverError, Statement};
 use crate::migrate::NEWEST;
-use crate::sqlite::connection::Connection;
+use crate::prospect::Source;
 
 /// What a database is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ const ORIGINAL: [(&str, &[&str]); 7] = [
     ("usage_events", &["id", "key_id", "consumer_id", "feature", "created_at"]),
 ];
 
-/// The tables of ours, each with a column that tells it from the original's.
+/// The tables of ours in every version, each with a column that tells it from the original's.
 const OURS: [(&str, &[&str]); 12] = [
     ("tiers", &["tier_no"]),
     ("features", &["feature_no"]),
@@ -77,9 +77,9 @@ const OURS: [(&str, &[&str]); 12] = [
     ("draw_batch", &["revision"]),
 ];
 
-/// Says what the database is that this connection reads.
-pub(crate) async fn recognise(connection: &mut Connection) -> Result<Shape, Unrecognised> {
-    let columns = columns(connection).await?;
+/// Says what the database is.
+pub(crate) async fn recognise(source: &mut Source) -> Result<Shape, Unrecognised> {
+    let columns = columns(source).await?;
     if columns.is_empty() {
         return Ok(Shape::Empty);
     }
@@ -92,13 +92,13 @@ pub(crate) async fn recognise(connection: &mut Connection) -> Result<Shape, Unre
     let versions = Statement::new(
         "SELECT coalesce(max(version), 0), coalesce(min(version), 0) FROM schema_migrations",
     );
-    let mut rows = connection.read(versions).await?;
+    let mut rows = source.read(versions).await?;
     let (newest, oldest) = match rows.first_mut() {
         Some(row) => (row.int()?, row.int()?),
         None => (0, 0),
     };
     match newest {
-        1 => original(connection, &columns).await,
+        1 => original(source, &columns).await,
         found if found > NEWEST => Err(Unrecognised::Newer(found)),
         found if oldest == 1 => {
             demand(&columns, &OURS)?;
@@ -112,7 +112,7 @@ pub(crate) async fn recognise(connection: &mut Connection) -> Result<Shape, Unre
 }
 
 async fn original(
-    connection: &mut Connection,
+    source: &mut Source,
     columns: &BTreeMap<String, BTreeSet<String>>,
 ) -> Result<Shape, Unrecognised> {
     demand(columns, &ORIGINAL)?;
@@ -129,14 +129,14 @@ async fn original(
     let attached = Statement::new(
         "SELECT type || ' ' || name FROM sqlite_master WHERE type IN ('trigger', 'view') ORDER BY 1 LIMIT 1",
     );
-    if let Some(row) = connection.read(attached).await?.first_mut() {
+    if let Some(row) = source.read(attached).await?.first_mut() {
         let why = format!(
             "the {} is not the original's and would not survive the upgrade; drop it",
             row.text()?
         );
         return Err(Unrecognised::Unknown(why));
     }
-    let mut findings = connection.read(Statement::new("PRAGMA quick_check(1)")).await?;
+    let mut findings = source.read(Statement::new("PRAGMA quick_check(1)")).await?;
     let finding = findings.first_mut().map(|row| row.text()).transpose()?.unwrap_or_default();
     if finding == "ok" { Ok(Shape::Version(1)) } else { Err(Unrecognised::Damaged(finding)) }
 }
@@ -158,16 +158,17 @@ fn demand(
     Ok(())
 }
 
-/// Every table and view with its columns, SQLite's own left out.
+/// Every table and view with its columns, SQLite's and libSQL's own left out.
 async fn columns(
-    connection: &mut Connection,
+    source: &mut Source,
 ) -> Result<BTreeMap<String, BTreeSet<String>>, DriverError> {
     let statement = Statement::new(
         "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c
-         WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+         WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+            AND m.name NOT LIKE 'libsql\\_%' ESCAPE '\\' AND m.name NOT LIKE '\\_litestream\\_%' ESCAPE '\\'",
     );
     let mut columns = BTreeMap::<String, BTreeSet<String>>::new();
-    for mut row in connection.read(statement).await? {
+    for mut row in source.read(statement).await? {
         columns.entry(row.text()?).or_default().insert(row.text()?);
     }
     Ok(columns)

@@ -1,11 +1,24 @@
-//! What a store needs to be told: where the file is and how it is kept.
+//! What a store needs to be told: where the database is and how it is kept.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+#[cfg(feature = "libsql")]
+use crate::libsql::LibsqlSettings;
+
+/// Where a store's database is, and how it is opened.
+#[derive(Clone, Debug)]
+pub enum StoreSettings {
+    /// A SQLite file.
+    Sqlite(SqliteSettings),
+    /// A libSQL database that several replicas may share.
+    #[cfg(feature = "libsql")]
+    Libsql(LibsqlSettings),
+}
+
 /// How a store on a SQLite file is opened.
 #[derive(Clone, Debug)]
-pub struct StoreSettings {
+pub struct SqliteSettings {
     /// The database file; its folder is made if missing.
     pub path: PathBuf,
     /// What a commit waits for.
@@ -21,4 +34,17 @@ pub enum Synchronous {
     Full,
     /// The operating system: a power cut may take the latest commits, a killed process does not.
     Normal,
+}
+
+impl From<SqliteSettings> for StoreSettings {
+    fn from(settings: SqliteSettings) -> StoreSettings {
+        StoreSettings::Sqlite(settings)
+    }
+}
+
+#[cfg(feature = "libsql")]
+impl From<LibsqlSettings> for StoreSettings {
+    fn from(settings: LibsqlSettings) -> StoreSettings {
+        StoreSettings::Libsql(settings)
+    }
 }

@@ -1,4 +1,5 @@
-//! Everything that a pool is loaded from, as of one moment. Owns the shapes of the rows; `load` reads them.
+//! Everything that a pool is loaded from, as of one moment, or what of it was changed since another. Owns the shapes of
+//! the rows; `load` reads them.
 
 mod load;
 
@@ -6,14 +7,25 @@ use std::fmt;
 
 use keypool_core::{ConsumerNo, FeatureNo, GrantId, KeyNo, TierNo, Timestamp};
 
-pub(crate) use self::load::load_snapshot;
+pub(crate) use self::load::{counter_row, load_since, load_snapshot};
+
+/// How much of a pool a snapshot holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it.
+    Whole,
+    /// What was changed after a revision.
+    Since,
+}
 
 /// The pool as the database has it. Tombstones are left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
+    /// How much of the pool it holds.
+    pub extent: Extent,
     /// The pool's revision.
     pub revision: i64,
-    /// Every feature that was ever named, by number.
+    /// Every feature that was ever named, by number; or those that were named since.
     pub features: Vec<(FeatureNo, String)>,
     /// The tiers, by number. A tier that is gone but still holds keys taken over is here without a name.
     pub tiers: Vec<TierRow>,
@@ -21,10 +33,23 @@ pub struct Snapshot {
     pub keys: Vec<KeyRow>,
     /// The consumers, by number, without the admin.
     pub consumers: Vec<ConsumerRow>,
+    /// What was there before and is no more; empty where the snapshot is whole.
+    pub gone: Gone,
     /// The highest numbers ever given.
     pub last: LastNumbers,
     /// The newest grant on record.
     pub latest_grant: Option<GrantId>,
+}
+
+/// What was deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gone {
+    /// Tiers.
+    pub tiers: Vec<TierNo>,
+    /// Keys.
+    pub keys: Vec<KeyNo>,
+    /// Consumers.
+    pub consumers: Vec<ConsumerNo>,
 }
 
 /// The highest number ever given of each kind, tombstones included; 0 where there was none.

@@ -1,23 +1,31 @@
 //! The open store: what the engine asks of the database, and what an error of a write is taken to mean.
 
-use std::sync::Arc;
+mod doubt;
 
-use keypool_core::{GrantId, ReplicaNo};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use keypool_core::{FeatureNo, GrantId, KeyNo, ReplicaNo};
+use uuid::Uuid;
 
 use crate::change::Change;
 use crate::counters::{CounterMismatch, list_mismatches};
-use crate::draws::{DrawBatch, Order, draw_statement};
-use crate::driver::{DriverError, Statement};
+use crate::draws::{DrawBatch, Order, Sender, draw_statement};
+use crate::driver::{Driver, DriverError, Statement};
 use crate::error::{StoreError, WriteError};
-use crate::snapshot::{Snapshot, load_snapshot};
-use crate::sqlite::Sqlite;
+use crate::pulse::{Pulse, read_pulse};
+use crate::snapshot::{Snapshot, load_since, load_snapshot};
+use crate::standing::{Standing, recent_standing, standing_of};
 use crate::usage::{UsageQuery, UsageRow, list_usage};
 
-/// An open database. Clones share it; it stays locked until [`close`](Store::close), or until the last clone is
-/// dropped.
+/// An open database. Clones share it; a SQLite file stays locked until [`close`](Store::close), or until the last clone
+/// is dropped.
 #[derive(Clone, Debug)]
 pub struct Store {
-    driver: Arc<Sqlite>,
+    driver: Arc<Driver>,
+    clock_leeway: Option<Duration>,
+    /// As whom it writes; nobody until a replica number is issued.
+    sender: Arc<Mutex<Option<Sender>>>,
 }
 
 /// How many replica numbers there are: 10 bits of a grant's id.
@@ -27,8 +35,14 @@ const REPLICAS: i64 = 1024;
 const EVENTS_IN_ORDER: &str = "events_in_order";
 
 impl Store {
-    pub(crate) fn new(driver: Sqlite) -> Store {
-        Store { driver: Arc::new(driver) }
+    pub(crate) fn new(driver: Driver, clock_leeway: Option<Duration>) -> Store {
+        Store { driver: Arc::new(driver), clock_leeway, sender: Arc::default() }
+    }
+
+    /// Whether others may write to the same database at any time, so that what was read of it may be old.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.driver.is_shared()
     }
 
     /// Everything that a pool is loaded from, as of one moment.
@@ -39,20 +53,69 @@ impl Store {
         load_snapshot(&self.driver).await.map_err(StoreError::Read)
     }
 
-    /// Issues the next replica number, the first again after the last.
+    /// What was changed after `revision`, as of one moment; the whole pool where that is not known. Features are those
+    /// after the last one that is known.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn load_since(
+        &self,
+        revision: i64,
+        last_feature: FeatureNo,
+    ) -> Result<Snapshot, StoreError> {
+        load_since(&self.driver, revision, last_feature).await.map_err(StoreError::Read)
+    }
+
+    /// The true counters of these keys.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn standing_of(&self, keys: &[KeyNo]) -> Result<Standing, StoreError> {
+        standing_of(&self.driver, keys).await.map_err(StoreError::Read)
+    }
+
+    /// The true counters of the keys that served the latest events after `since`; of at most some thousand events.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn recent_standing(&self, since: GrantId) -> Result<Standing, StoreError> {
+        recent_standing(&self.driver, since).await.map_err(StoreError::Read)
+    }
+
+    /// Where the database is, in a few numbers.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn pulse(&self) -> Result<Pulse, StoreError> {
+        read_pulse(&self.driver).await.map_err(StoreError::Read)
+    }
+
+    /// Issues the next replica number, the first again after the last; whoever had it before can write no more. From now
+    /// on this store writes under that number.
     ///
     /// # Errors
     /// The number could not be put on record.
     pub async fn issue_replica(&self) -> Result<ReplicaNo, WriteError> {
+        let fence = new_fence();
         loop {
             let last = self.number("SELECT last_replica FROM pool").await;
-            let last = last.map_err(WriteError::Failed)?;
-            let next = (last + 1).rem_euclid(REPLICAS);
+            let replica = (last.map_err(WriteError::Failed)? + 1).rem_euclid(REPLICAS);
             // Where another replica was quicker, no row is touched.
-            let issue = Statement::new("UPDATE pool SET last_replica = ?1 WHERE last_replica = ?2");
-            match self.driver.write(vec![issue.with(next).with(last).touching(1)]).await {
+            let issue = Statement::new(
+                "UPDATE pool SET last_replica = ?1 WHERE last_replica = (?1 + 1023) % 1024",
+            );
+            let seat = Statement::new(
+                "INSERT INTO replicas (replica_no, fence) VALUES (?1, ?2)
+                ON CONFLICT (replica_no) DO UPDATE SET fence = excluded.fence",
+            );
+            let write = vec![
+                issue.with(replica).touching(1),
+                seat.with(replica).with(fence).touching(1),
+            ];
+            match self.driver.write(write).await {
                 Ok(()) => {
-                    let number = u16::try_from(next).ok().and_then(ReplicaNo::new);
+                    *self.seat() = Some(Sender { replica, fence });
+                    let number = u16::try_from(replica).ok().and_then(ReplicaNo::new);
                     return Ok(number.expect("a number below 1024 is a replica's"));
                 }
                 Err(DriverError::Touched { .. }) => {}
@@ -64,50 +127,61 @@ impl Store {
 
     /// Puts a batch of draws on record: events, rate counters and budget counters, all or nothing, in one statement.
     ///
+    /// A batch whose answer is lost is looked for, and sent once more if it did not arrive.
+    ///
     /// # Errors
-    /// [`WriteError::Stale`] and [`WriteError::Spent`] are the database's verdicts; otherwise the commit is known to
-    /// have failed, or it cannot be known.
+    /// [`WriteError::Stale`], [`WriteError::Spent`], [`WriteError::Clock`], [`WriteError::Fenced`] and
+    /// [`WriteError::Upgraded`] are the database's verdicts; [`WriteError::Partly`] says which of its grants are on record
+    /// from an earlier try; otherwise the commit is known to have failed, or it cannot be known.
     pub async fn commit_draws(&self, batch: &DrawBatch) -> Result<(), WriteError> {
-        let mut outcome = self.write_draws(batch, Order::Newest).await?;
+        match self.try_draws(batch).await {
+            Err(Attempt::Lost) => match self.try_draws(batch).await {
+                Err(Attempt::Lost) => Err(WriteError::Failed(StoreError::Write(
+                    DriverError::Unanswered("twice, and nothing was written".to_owned()),
+                ))),
+                Err(Attempt::Ended(error)) => Err(error),
+                Ok(()) => Ok(()),
+            },
+            Err(Attempt::Ended(error)) => Err(error),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    async fn try_draws(&self, batch: &DrawBatch) -> Result<(), Attempt> {
+        let mut outcome = self.write_draws(batch, self.usual_order()).await?;
         if matches!(&outcome, Err(DriverError::Forbidden(rule)) if rule.contains(EVENTS_IN_ORDER)) {
-            outcome = self.write_draws(batch, Order::Between).await?;
+            outcome = self.write_draws(batch, Order::Anywhere).await?;
         }
-        let Err(error) = outcome else { return Ok(()) };
-        if let DriverError::Raised(verdict) = &error {
-            match verdict.as_str() {
-                "keypooler: stale" => return Err(WriteError::Stale),
-                "keypooler: spent" => return Err(WriteError::Spent),
-                _ => {}
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(DriverError::Raised(verdict)) if verdict == "keypooler: repeated" => {
+                self.look_for_draws(batch, DriverError::Raised(verdict)).await
             }
+            Err(error) => match verdict(&error) {
+                Some(verdict) => Err(Attempt::Ended(verdict)),
+                None if error.leaves_doubt() => self.look_for_draws(batch, error).await,
+                None => Err(Attempt::Ended(failed(error))),
+            },
         }
-        if !error.leaves_doubt() {
-            return Err(failed(error));
-        }
-        let looked = match batch.events.first() {
-            Some(event) => self.was_committed(event.id).await,
-            None => Ok(false),
-        };
-        self.settle(error, looked).await
     }
 
     /// Applies an admin change and raises the revision by one, all or nothing.
     ///
     /// # Errors
-    /// [`WriteError::Stale`] if the revision is not the one that the change was decided on; otherwise the change is
-    /// known to have failed, or it cannot be known.
+    /// [`WriteError::Stale`] if the revision is not the one that the change was decided on, [`WriteError::Fenced`] and
+    /// [`WriteError::Upgraded`] as for draws; otherwise the change is known to have failed, or it cannot be known.
     pub async fn change(&self, change: &Change) -> Result<(), WriteError> {
-        let Err(error) = self.driver.write(change.statements()).await else {
+        let id = Uuid::now_v7().to_string();
+        let Err(error) = self.driver.write(change.statements(&id, *self.seat())).await else {
             return Ok(());
         };
         if let DriverError::Touched { statement: 0, .. } = error {
-            return Err(WriteError::Stale);
+            return Err(self.why_untouched(change.base).await);
         }
         if !error.leaves_doubt() {
             return Err(failed(error));
         }
-        let looked = self.revision().await;
-        let looked = looked.map(|revision| revision == change.base.saturating_add(1));
-        self.settle(error, looked).await
+        self.look_for_change(change.base, &id, error).await
     }
 
     /// The pool's revision: a number that every admin change raises.
@@ -116,17 +190,6 @@ impl Store {
     /// The database cannot be read.
     pub async fn revision(&self) -> Result<i64, StoreError> {
         self.number("SELECT revision FROM pool").await
-    }
-
-    /// Whether the batch that begins with this event is on record.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub async fn was_committed(&self, first_event: GrantId) -> Result<bool, StoreError> {
-        let statement =
-            Statement::new("SELECT 1 FROM usage_events WHERE id = ?1").with(first_event.get());
-        let rows = self.driver.read(statement).await.map_err(StoreError::Read)?;
-        Ok(!rows.is_empty())
     }
 
     /// Usage events, newest first.
@@ -145,41 +208,30 @@ impl Store {
         list_mismatches(&self.driver).await.map_err(StoreError::Read)
     }
 
-    /// Ends reads and writes, folds the journal into the file, closes it and gives the lock back. Twice is harmless.
+    /// Ends reads and writes and lets the database go: a SQLite file with its journal folded in and its lock given back.
+    /// Twice is harmless.
     pub async fn close(&self) {
         self.driver.close().await;
+    }
+
+    /// A lone writer's events are the newest of their keys; those of several pass each other on the way.
+    fn usual_order(&self) -> Order {
+        if self.is_shared() { Order::Anywhere } else { Order::Newest }
     }
 
     async fn write_draws(
         &self,
         batch: &DrawBatch,
         order: Order,
-    ) -> Result<Result<(), DriverError>, WriteError> {
-        let statement = draw_statement(batch, order).map_err(WriteError::Failed)?;
+    ) -> Result<Result<(), DriverError>, Attempt> {
+        let sender = *self.seat();
+        let statement = draw_statement(batch, order, sender, self.clock_leeway);
+        let statement = statement.map_err(|error| Attempt::Ended(WriteError::Failed(error)))?;
         Ok(self.driver.write(vec![statement]).await)
     }
 
-    /// What a write that ended in doubt comes to, by what a look at the database says.
-    ///
-    /// What is seen is not known to be durable. What is not seen may still stand in the journal, after a flush that failed
-    /// behind the commit, and come back when the journal is next recovered; unless another write has taken its place.
-    async fn settle(
-        &self,
-        error: DriverError,
-        seen: Result<bool, StoreError>,
-    ) -> Result<(), WriteError> {
-        let is_absent = matches!(seen, Ok(false));
-        if is_absent && self.write_over().await.is_ok() {
-            return Err(failed(error));
-        }
-        Err(WriteError::InDoubt(StoreError::Write(error)))
-    }
-
-    /// A write that takes the place of what stands at the journal's end. It must change something: SQLite writes no page
-    /// whose content stays.
-    async fn write_over(&self) -> Result<(), DriverError> {
-        let raise = Statement::new("UPDATE pool SET overwrites = overwrites + 1").touching(1);
-        self.driver.write(vec![raise]).await
+    fn seat(&self) -> std::sync::MutexGuard<'_, Option<Sender>> {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn number(&self, sql: &'static str) -> Result<i64, StoreError> {
@@ -189,19 +241,32 @@ impl Store {
     }
 }
 
-fn failed(error: DriverError) -> WriteError {
-    WriteError::Failed(StoreError::Write(error))
+/// How a try to write draws ended, if not well.
+enum Attempt {
+    /// Its answer was lost, nothing of it was written, and nothing of it can be written any more.
+    Lost,
+    Ended(WriteError),
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A number that nobody else has.
+fn new_fence() -> i64 {
+    let (_, low) = Uuid::now_v7().as_u64_pair();
+    i64::try_from(low & 0x3fff_ffff_ffff_ffff).expect("62 bits fit")
+}
 
-    #[test]
-    fn only_errors_that_may_come_after_the_commit_leave_doubt() {
-        assert!(DriverError::Disk(10).leaves_doubt() && DriverError::Closed.leaves_doubt());
-        assert!(!DriverError::Busy.leaves_doubt() && !DriverError::Full.leaves_doubt());
-        assert!(!DriverError::Forbidden("UNIQUE".to_owned()).leaves_doubt());
-        assert!(!DriverError::Unreachable(Box::new(DriverError::Closed)).leaves_doubt());
+/// What the trigger of `draw_batch` says.
+fn verdict(error: &DriverError) -> Option<WriteError> {
+    let DriverError::Raised(word) = error else { return None };
+    match word.strip_prefix("keypooler: ")? {
+        "stale" => Some(WriteError::Stale),
+        "spent" => Some(WriteError::Spent),
+        "clock" => Some(WriteError::Clock),
+        "fenced" => Some(WriteError::Fenced),
+        "upgraded" => Some(WriteError::Upgraded),
+        _ => None,
     }
+}
+
+fn failed(error: DriverError) -> WriteError {
+    WriteError::Failed(StoreError::Write(error))
 }

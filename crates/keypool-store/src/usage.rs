@@ -2,8 +2,7 @@
 
 use keypool_core::{GrantId, Timestamp};
 
-use crate::driver::{DriverError, Row, Statement};
-use crate::sqlite::Sqlite;
+use crate::driver::{Driver, DriverError, Row, Statement};
 
 /// Which usage events to list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +82,7 @@ const OF_ONE_KEY: &str = "
     ORDER BY e.id DESC";
 
 pub(crate) async fn list_usage(
-    driver: &Sqlite,
+    driver: &Driver,
     query: &UsageQuery,
 ) -> Result<Vec<UsageRow>, DriverError> {
     let before = query.before.map_or(i64::MAX, GrantId::get);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use keypool_core::{ConsumerNo, GrantId, ReplicaNo, Timestamp};
 use keypool_store::{
-    BudgetCharge, DrawBatch, EventRow, RateCharge, StoreSettings, Synchronous, inspect,
+    BudgetCharge, DrawBatch, EventRow, RateCharge, SqliteSettings, Synchronous, inspect,
 };
 use serde_json::{Value, json};
 
@@ -69,7 +69,7 @@ pub(crate) fn new_keys(keys: Keys, count: usize) -> Value {
 pub(crate) fn fill(database: &Path, events: usize) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let settings = StoreSettings {
+        let settings = SqliteSettings {
             path: database.to_owned(),
             synchronous: Synchronous::Normal,
             busy_timeout: Duration::from_secs(5),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use keypool_engine::{
     Caller, Clock, DrawError, Engine, EngineSettings, FeatureLimit, ManualClock, NewConsumer,
-    NewKey, NewTier, OpenError, Plain, Refusal, Sealer, Served, StoreSettings, Synchronous,
+    NewKey, NewTier, OpenError, Plain, Refusal, Sealer, Served, SqliteSettings, Synchronous,
     Timestamp, TokenDigest,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -43,13 +43,13 @@ impl Home {
     }
 
     pub(crate) fn settings(&self, sealer: Sealer) -> EngineSettings {
-        let store = StoreSettings {
+        let store = SqliteSettings {
             path: self.path.clone(),
             synchronous: Synchronous::Normal,
             busy_timeout: Duration::from_millis(20),
         };
         let clock = Clock::Manual(self.clock.clone());
-        EngineSettings { store, sealer, admin_tokens: Vec::new(), clock, accept_clock: false }
+        EngineSettings { store: store.into(), sealer, admin_tokens: Vec::new(), clock, accept_clock: false }
     }
 
     /// A connection of another program to the same file.

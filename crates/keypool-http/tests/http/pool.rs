@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame, SizeHint};
 use keypool_engine::{
-    Clock, Engine, EngineSettings, ManualClock, Sealer, StoreSettings, Synchronous, Timestamp,
+    Clock, Engine, EngineSettings, ManualClock, Sealer, SqliteSettings, Synchronous, Timestamp,
     TokenDigest,
 };
 use keypool_http::{App, HttpSettings, answer};
@@ -41,11 +41,11 @@ impl Pool {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::new(START);
         let engine = Engine::open(EngineSettings {
-            store: StoreSettings {
+            store: SqliteSettings {
                 path: folder.path().join("pool.db"),
                 synchronous: Synchronous::Normal,
                 busy_timeout: Duration::from_secs(5),
-            },
+            }.into(),
             sealer: Sealer::plain(),
             admin_tokens: vec![TokenDigest::of(ADMIN)],
             clock: Clock::Manual(clock.clone()),

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use keypool_core::{ConsumerNo, TierNo, Timestamp};
+use keypool_core::{ConsumerNo, TierNo};
 
-use super::json;
+use super::{Stamp, json};
 use crate::driver::Statement;
 
 /// A consumer to be added. Prints no token digest.
@@ -35,9 +35,10 @@ impl fmt::Debug for NewConsumer {
     }
 }
 
-pub(super) fn add(write: &mut Vec<Statement>, consumer: &NewConsumer, at: Timestamp) {
-    let sql = "INSERT INTO consumers (consumer_no, consumer_uuid, name, description, token_digest, is_active, created_ms)
-        VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6)";
+pub(super) fn add(write: &mut Vec<Statement>, consumer: &NewConsumer, stamp: Stamp) {
+    let sql = "INSERT INTO consumers (consumer_no, consumer_uuid, name, description, token_digest, is_active, created_ms,
+            revision)
+        VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7)";
     write.push(
         Statement::new(sql)
             .with(consumer.no.get())
@@ -45,18 +46,26 @@ pub(super) fn add(write: &mut Vec<Statement>, consumer: &NewConsumer, at: Timest
             .with(consumer.name.as_str())
             .with(consumer.description.as_str())
             .with(consumer.token_hash.as_str())
-            .with(at.as_millis())
+            .with(stamp.at.as_millis())
+            .with(stamp.revision)
             .touching(1),
     );
     add_scopes(write, consumer.no, &consumer.scopes);
 }
 
 /// The admin's row, number 0, is never deleted.
-pub(super) fn delete(write: &mut Vec<Statement>, no: ConsumerNo, at: Timestamp) {
-    let bury = "UPDATE consumers SET deleted_ms = ?2, token_digest = NULL, is_active = 0
+pub(super) fn delete(write: &mut Vec<Statement>, no: ConsumerNo, stamp: Stamp) {
+    let bury = "UPDATE consumers SET deleted_ms = ?2, token_digest = NULL, is_active = 0, revision = ?3
         WHERE consumer_no = ?1 AND consumer_no <> 0 AND deleted_ms IS NULL";
-    write.push(Statement::new(bury).with(no.get()).with(at.as_millis()).touching(1));
+    let bury = Statement::new(bury).with(no.get()).with(stamp.at.as_millis());
+    write.push(bury.with(stamp.revision).touching(1));
     write.push(Statement::new("DELETE FROM consumer_scopes WHERE consumer_no = ?1").with(no.get()));
+}
+
+/// Marks a consumer as changed: its scopes are about to be.
+pub(super) fn touch(write: &mut Vec<Statement>, no: ConsumerNo, stamp: Stamp) {
+    let sql = "UPDATE consumers SET revision = ?2 WHERE consumer_no = ?1 AND deleted_ms IS NULL";
+    write.push(Statement::new(sql).with(no.get()).with(stamp.revision).touching(1));
 }
 
 pub(super) fn add_scopes(write: &mut Vec<Statement>, consumer: ConsumerNo, tiers: &[TierNo]) {

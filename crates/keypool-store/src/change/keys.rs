@@ -4,7 +4,7 @@ use std::fmt;
 
 use keypool_core::{KeyNo, TierNo, Timestamp};
 
-use super::json;
+use super::{Stamp, json_in_parts};
 use crate::driver::Statement;
 
 /// A key to be added. Prints no value.
@@ -43,8 +43,8 @@ impl fmt::Debug for NewKey {
     }
 }
 
-/// Ten thousand keys are three statements, their rows one JSON parameter each.
-pub(super) fn add(write: &mut Vec<Statement>, keys: &[NewKey], at: Timestamp) {
+/// However many keys they are, the rows go as a few JSON parameters.
+pub(super) fn add(write: &mut Vec<Statement>, keys: &[NewKey], stamp: Stamp) {
     let row = |key: &NewKey| {
         let expires_ms = key.expires_at.map(Timestamp::as_millis);
         let (limit, window) = (key.usage_limit, key.usage_window_secs);
@@ -60,34 +60,38 @@ pub(super) fn add(write: &mut Vec<Statement>, keys: &[NewKey], at: Timestamp) {
             key.metadata
         ])
     };
-    let rows: Vec<_> = keys.iter().map(row).collect();
     let sql = "INSERT INTO keys (key_no, key_uuid, name, tier_no, key_value, is_active, expires_ms, usage_limit,
-            usage_window_secs, metadata, created_ms)
+            usage_window_secs, metadata, created_ms, revision)
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, 1, value ->> 5, value ->> 6,
-            value ->> 7, value ->> 8, ?2
+            value ->> 7, value ->> 8, ?2, ?3
         FROM json_each(?1)";
-    write.push(Statement::new(sql).with(json(&rows)).with(at.as_millis()).touching(keys.len()));
+    for (rows, count) in json_in_parts(keys.iter().map(row)) {
+        let insert = Statement::new(sql).with(rows).with(stamp.at.as_millis());
+        write.push(insert.with(stamp.revision).touching(count));
+    }
 
-    let numbers: Vec<_> = keys.iter().map(|key| key.no.get()).collect();
     let sql = "INSERT INTO budget_counters (key_no, used, window_start_ms, opening, opening_after)
         SELECT value, 0, NULL, 0, 0 FROM json_each(?1)";
-    write.push(Statement::new(sql).with(json(&numbers)).touching(keys.len()));
+    for (numbers, count) in json_in_parts(keys.iter().map(|key| key.no.get())) {
+        write.push(Statement::new(sql).with(numbers).touching(count));
+    }
 
-    let secret = |key: KeyNo| move |(name, value)| (key.get(), name, value);
-    let secrets: Vec<(i64, &String, &String)> = keys
+    let secrets = keys
         .iter()
-        .flat_map(|key| key.secrets.iter().map(|(name, value)| (name, value)).map(secret(key.no)))
-        .collect();
+        .flat_map(|key| key.secrets.iter().map(|(name, value)| (key.no.get(), name, value)));
     let sql = "INSERT INTO key_secrets (key_no, name, value)
         SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1)";
-    write.push(Statement::new(sql).with(json(&secrets)).touching(secrets.len()));
+    for (secrets, count) in json_in_parts(secrets) {
+        write.push(Statement::new(sql).with(secrets).touching(count));
+    }
 }
 
 /// The row stays as a tombstone; whatever was secret in it, or counted for it, goes.
-pub(super) fn delete(write: &mut Vec<Statement>, no: KeyNo, at: Timestamp) {
-    let bury = "UPDATE keys SET deleted_ms = ?2, key_value = NULL, metadata = NULL, is_active = 0
+pub(super) fn delete(write: &mut Vec<Statement>, no: KeyNo, stamp: Stamp) {
+    let bury = "UPDATE keys SET deleted_ms = ?2, key_value = NULL, metadata = NULL, is_active = 0, revision = ?3
         WHERE key_no = ?1 AND deleted_ms IS NULL";
-    write.push(Statement::new(bury).with(no.get()).with(at.as_millis()).touching(1));
+    let bury = Statement::new(bury).with(no.get()).with(stamp.at.as_millis());
+    write.push(bury.with(stamp.revision).touching(1));
     for sql in [
         "DELETE FROM key_secrets WHERE key_no = ?1",
         "DELETE FROM rate_counters WHERE key_no = ?1",

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use keypool_core::{FeatureNo, TierNo, Timestamp};
+use keypool_core::{FeatureNo, TierNo};
 
-use super::json;
+use super::{Stamp, json};
 use crate::driver::Statement;
 use crate::snapshot::TierFeature;
 
@@ -35,15 +35,17 @@ impl fmt::Debug for NewTier {
     }
 }
 
-pub(super) fn add(write: &mut Vec<Statement>, tier: &NewTier, at: Timestamp) {
-    let sql = "INSERT INTO tiers (tier_no, tier_uuid, name, description, created_ms) VALUES (?1, ?2, ?3, ?4, ?5)";
+pub(super) fn add(write: &mut Vec<Statement>, tier: &NewTier, stamp: Stamp) {
+    let sql = "INSERT INTO tiers (tier_no, tier_uuid, name, description, created_ms, revision)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     write.push(
         Statement::new(sql)
             .with(tier.no.get())
             .with(tier.id.as_str())
             .with(tier.name.as_str())
             .with(tier.description.as_str())
-            .with(at.as_millis())
+            .with(stamp.at.as_millis())
+            .with(stamp.revision)
             .touching(1),
     );
     name_features(write, &tier.new_features);
@@ -56,9 +58,12 @@ pub(super) fn update(
     description: Option<&str>,
     features: Option<&[(FeatureNo, TierFeature)]>,
     new_features: &[(FeatureNo, String)],
+    stamp: Stamp,
 ) {
-    let sql = "UPDATE tiers SET description = coalesce(?2, description) WHERE tier_no = ?1 AND deleted_ms IS NULL";
-    write.push(Statement::new(sql).with(no.get()).with(description).touching(1));
+    let sql = "UPDATE tiers SET description = coalesce(?2, description), revision = ?3
+        WHERE tier_no = ?1 AND deleted_ms IS NULL";
+    let update = Statement::new(sql).with(no.get()).with(description);
+    write.push(update.with(stamp.revision).touching(1));
     name_features(write, new_features);
     if let Some(features) = features {
         write.push(Statement::new("DELETE FROM tier_features WHERE tier_no = ?1").with(no.get()));

@@ -4,45 +4,88 @@ use std::collections::BTreeMap;
 
 use keypool_core::{ConsumerNo, FeatureNo, GrantId, KeyNo, TierNo, Timestamp};
 
-use super::{ConsumerRow, CounterRow, KeyRow, LastNumbers, Snapshot, TierFeature, TierRow};
-use crate::driver::{DriverError, Row, Statement};
-use crate::sqlite::Sqlite;
+use super::{
+    ConsumerRow, CounterRow, Extent, Gone, KeyRow, LastNumbers, Snapshot, TierFeature, TierRow,
+};
+use crate::driver::{Driver, DriverError, Row, Statement};
 
-/// The first column says what a row is; the numbers are those of [`Loaded::take`].
+/// Rows that were changed after the revision ?1 with what belongs to them, deleted ones by their number alone, and
+/// features after ?2; with -1 and 0 that is everything, and deleted rows are left out.
+///
+/// The first column says what a row is; the numbers are those of [`Loaded::take`]. The last row is the list's end: one
+/// that broke off lacks it.
 const SNAPSHOT: &str = "
     SELECT 0, revision, (SELECT coalesce(max(tier_no), 0) FROM tiers),
         (SELECT coalesce(max(feature_no), 0) FROM features), (SELECT coalesce(max(key_no), 0) FROM keys),
         (SELECT coalesce(max(consumer_no), 0) FROM consumers), (SELECT max(id) FROM usage_events),
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM pool
+        (SELECT count(*) FROM changes WHERE revision > ?1), NULL, NULL, NULL, NULL, NULL, NULL FROM pool
     UNION ALL SELECT 1, feature_no, name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM features
+        WHERE feature_no > ?2
     UNION ALL SELECT 2, tier_no, tier_uuid, name, description, created_ms,
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM tiers
-        WHERE deleted_ms IS NULL OR tier_no IN (SELECT tier_no FROM keys WHERE deleted_ms IS NULL)
+        WHERE revision > ?1
+            AND (deleted_ms IS NULL OR tier_no IN (SELECT tier_no FROM keys WHERE deleted_ms IS NULL))
     UNION ALL SELECT 3, tier_no, feature_no, rate_limit, window_secs,
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM tier_features
+        WHERE tier_no IN (SELECT tier_no FROM tiers WHERE revision > ?1)
     UNION ALL SELECT 4, k.key_no, k.key_uuid, k.name, k.tier_no, k.key_value, k.is_active, k.expires_ms, k.usage_limit,
         k.usage_window_secs, coalesce(b.used, 0), b.window_start_ms, k.metadata, k.created_ms
-        FROM keys AS k LEFT JOIN budget_counters AS b USING (key_no) WHERE k.deleted_ms IS NULL
+        FROM keys AS k LEFT JOIN budget_counters AS b USING (key_no) WHERE k.revision > ?1 AND k.deleted_ms IS NULL
     UNION ALL SELECT 5, key_no, name, value, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM key_secrets
+        WHERE key_no IN (SELECT key_no FROM keys WHERE revision > ?1)
     UNION ALL SELECT 6, key_no, feature_no, window_start_ms, used, last_grant,
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM rate_counters
+        WHERE key_no IN (SELECT key_no FROM keys WHERE revision > ?1)
     UNION ALL SELECT 7, consumer_no, consumer_uuid, name, description, is_active, token_digest, created_ms,
-        NULL, NULL, NULL, NULL, NULL, NULL FROM consumers WHERE deleted_ms IS NULL AND consumer_no <> 0
+        NULL, NULL, NULL, NULL, NULL, NULL FROM consumers
+        WHERE revision > ?1 AND deleted_ms IS NULL AND consumer_no <> 0
     UNION ALL SELECT 8, consumer_no, tier_no, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-        FROM consumer_scopes";
+        FROM consumer_scopes WHERE consumer_no IN (SELECT consumer_no FROM consumers WHERE revision > ?1)
+    UNION ALL SELECT 9, tier_no, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM tiers
+        WHERE ?1 >= 0 AND revision > ?1 AND deleted_ms IS NOT NULL
+            AND tier_no NOT IN (SELECT tier_no FROM keys WHERE deleted_ms IS NULL)
+    UNION ALL SELECT 10, key_no, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM keys
+        WHERE ?1 >= 0 AND revision > ?1 AND deleted_ms IS NOT NULL
+    UNION ALL SELECT 11, consumer_no, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        FROM consumers WHERE ?1 >= 0 AND revision > ?1 AND deleted_ms IS NOT NULL
+    UNION ALL SELECT 12, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL";
 
-pub(crate) async fn load_snapshot(driver: &Sqlite) -> Result<Snapshot, DriverError> {
+pub(crate) async fn load_snapshot(driver: &Driver) -> Result<Snapshot, DriverError> {
+    Ok(read(driver, -1, 0).await?.into_snapshot(Extent::Whole))
+}
+
+/// What was changed after `revision`; the whole pool where not every revision since is accounted for.
+pub(crate) async fn load_since(
+    driver: &Driver,
+    revision: i64,
+    last_feature: FeatureNo,
+) -> Result<Snapshot, DriverError> {
+    let loaded = read(driver, revision, last_feature.get()).await?;
+    if loaded.changes == loaded.revision.saturating_sub(revision) {
+        return Ok(loaded.into_snapshot(Extent::Since));
+    }
+    load_snapshot(driver).await
+}
+
+async fn read(driver: &Driver, revision: i64, last_feature: i64) -> Result<Loaded, DriverError> {
+    let statement = Statement::new(SNAPSHOT).with(revision).with(last_feature);
     let mut loaded = Loaded::default();
-    for row in driver.read(Statement::new(SNAPSHOT)).await? {
+    for row in driver.read(statement).await? {
         loaded.take(row)?;
     }
-    Ok(loaded.into_snapshot())
+    match loaded.is_complete {
+        true => Ok(loaded),
+        false => Err(DriverError::Unanswered("a list broke off".to_owned())),
+    }
 }
 
 /// What was read so far, parents and what belongs to them apart: rows may come in any order.
 #[derive(Default)]
 struct Loaded {
     revision: i64,
+    /// How many revisions since the one that was asked for are accounted for.
+    changes: i64,
+    is_complete: bool,
     last: LastNumbers,
     latest_grant: Option<GrantId>,
     features: BTreeMap<FeatureNo, String>,
@@ -53,6 +96,7 @@ struct Loaded {
     counters: BTreeMap<(KeyNo, FeatureNo), CounterRow>,
     consumers: BTreeMap<ConsumerNo, ConsumerRow>,
     scopes: Vec<(ConsumerNo, TierNo)>,
+    gone: Gone,
 }
 
 impl Loaded {
@@ -69,6 +113,7 @@ impl Loaded {
                 };
                 let newest = row.int_or_null()?.map(GrantId::new);
                 self.latest_grant = self.latest_grant.max(newest);
+                self.changes = row.int()?;
             }
             1 => {
                 self.features.insert(FeatureNo::new(no), row.text()?);
@@ -96,12 +141,16 @@ impl Loaded {
                 let no = ConsumerNo::new(no);
                 self.consumers.insert(no, consumer_row(no, row)?);
             }
-            _ => self.scopes.push((ConsumerNo::new(no), TierNo::new(row.int()?))),
+            8 => self.scopes.push((ConsumerNo::new(no), TierNo::new(row.int()?))),
+            9 => self.gone.tiers.push(TierNo::new(no)),
+            10 => self.gone.keys.push(KeyNo::new(no)),
+            11 => self.gone.consumers.push(ConsumerNo::new(no)),
+            _ => self.is_complete = true,
         }
         Ok(())
     }
 
-    fn into_snapshot(mut self) -> Snapshot {
+    fn into_snapshot(mut self, extent: Extent) -> Snapshot {
         for ((tier, feature), terms) in self.tier_features {
             if let Some(tier) = self.tiers.get_mut(&tier) {
                 tier.features.push((feature, terms));
@@ -123,11 +172,13 @@ impl Loaded {
             }
         }
         Snapshot {
+            extent,
             revision: self.revision,
             features: self.features.into_iter().collect(),
             tiers: self.tiers.into_values().collect(),
             keys: self.keys.into_values().collect(),
             consumers: self.consumers.into_values().collect(),
+            gone: self.gone,
             last: self.last,
             latest_grant: self.latest_grant,
         }
@@ -165,7 +216,7 @@ fn key_row(no: KeyNo, mut row: Row) -> Result<KeyRow, DriverError> {
     })
 }
 
-fn counter_row(mut row: Row) -> Result<CounterRow, DriverError> {
+pub(crate) fn counter_row(mut row: Row) -> Result<CounterRow, DriverError> {
     Ok(CounterRow {
         feature: FeatureNo::new(row.int()?),
         window_start: row.int_or_null()?.map(Timestamp::from_millis),

@@ -1,5 +1,7 @@
 //! One connection to a SQLite file: how it is opened, what it runs, and what its errors mean. Knows no table of ours.
 
+use std::borrow::Cow;
+
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous,
 };
@@ -100,12 +102,6 @@ impl Connection {
         sqlx::raw_sql(text).execute(&mut self.inner).await.map(drop).map_err(driver_error)
     }
 
-    /// The same for text that is put together at run time, never from input.
-    pub(crate) async fn assembled(&mut self, text: String) -> Result<(), DriverError> {
-        let text = AssertSqlSafe(text);
-        sqlx::raw_sql(text).execute(&mut self.inner).await.map(drop).map_err(driver_error)
-    }
-
     /// Closes the file; what was running has ended when this returns.
     pub(crate) async fn close(self) {
         if let Err(error) = self.inner.close().await {
@@ -169,7 +165,11 @@ impl Connection {
 type Query = sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
 
 fn bound(statement: Statement) -> Query {
-    let query = sqlx::query(statement.sql);
+    let query = match statement.sql {
+        Cow::Borrowed(sql) => sqlx::query(sql),
+        // Put together from texts of ours, never from input.
+        Cow::Owned(sql) => sqlx::query(AssertSqlSafe(sql)),
+    };
     statement.params.into_iter().fold(query, |query, param| match param {
         Value::Null => query.bind(None::<i64>),
         Value::Int(number) => query.bind(number),

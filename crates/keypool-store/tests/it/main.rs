@@ -7,6 +7,7 @@ mod chain;
 mod changes;
 mod draws;
 mod faults;
+mod fresh;
 mod go_program;
 mod growth;
 mod opening;

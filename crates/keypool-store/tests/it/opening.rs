@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use keypool_store::{OpenStoreError, Shape, StoreSettings, Synchronous, inspect, schema_status};
+use keypool_store::{OpenStoreError, Shape, SqliteSettings, Synchronous, inspect, schema_status};
 
 use crate::support::{
-    batch, draw, dump, empty, grant, open, original, rows, run, seeded, settings,
+    batch, draw, dump, empty, grant, is_recorded, open, original, rows, run, seeded, settings,
 };
 
 fn mode(path: &Path) -> u32 {
@@ -26,7 +26,7 @@ async fn a_missing_file_is_made_with_its_folder_and_for_its_owner_alone() {
         assert_eq!(mode(Path::new(&file)), 0o600, "{file}");
     }
     store.close().await;
-    assert_eq!(inspect(settings(&path)).await.unwrap().shape(), Shape::Version(3));
+    assert_eq!(inspect(settings(&path)).await.unwrap().shape(), Shape::Version(4));
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn an_inspected_file_is_locked_until_it_is_let_go() {
 async fn either_durability_can_be_had() {
     let folder = tempfile::tempdir().unwrap();
     for synchronous in [Synchronous::Full, Synchronous::Normal] {
-        let asked = StoreSettings { synchronous, ..settings(&folder.path().join("pool.db")) };
+        let asked = SqliteSettings { synchronous, ..settings(&folder.path().join("pool.db")) };
         inspect(asked).await.unwrap().open().await.unwrap().close().await;
     }
 }
@@ -99,7 +99,7 @@ async fn what_was_written_is_there_when_the_process_ends_without_closing() {
     drop(prospect);
     assert_eq!(fs::read(copy.path().join("pool.db")).unwrap(), before, "looking changes nothing");
     let store = open(&copy.path().join("pool.db")).await;
-    assert!(store.was_committed(grant(1, 0)).await.unwrap());
+    assert!(is_recorded(&store, grant(1, 0)).await);
     assert_eq!(store.load().await.unwrap(), fresh.store.load().await.unwrap());
 }
 
@@ -125,13 +125,13 @@ async fn an_upgrade_that_was_cut_off_before_its_end_is_ended_at_the_next_start()
 #[tokio::test]
 async fn the_schema_status_says_what_is_there_and_what_is_to_come() {
     let folder = tempfile::tempdir().unwrap();
-    let missing = schema_status(folder.path().join("none.db")).await.unwrap();
-    assert_eq!((missing.shape, missing.applied.len(), missing.pending.len()), (Shape::Empty, 0, 3));
+    let missing = schema_status(settings(&folder.path().join("none.db"))).await.unwrap();
+    assert_eq!((missing.shape, missing.applied.len(), missing.pending.len()), (Shape::Empty, 0, 4));
     assert!(!folder.path().join("none.db").exists());
 
     let (_folder, path) = original("SELECT 1").await;
     let before = fs::read(&path).unwrap();
-    let status = schema_status(&path).await.unwrap();
+    let status = schema_status(settings(&path)).await.unwrap();
     assert_eq!(status.shape, Shape::Version(1));
     let applied = &status.applied[0];
     assert_eq!(
@@ -142,9 +142,9 @@ async fn the_schema_status_says_what_is_there_and_what_is_to_come() {
     assert_eq!(fs::read(&path).unwrap(), before);
 
     let fresh = empty().await;
-    let status = schema_status(fresh.path()).await.unwrap();
+    let status = schema_status(settings(&fresh.path())).await.unwrap();
     assert_eq!(
         (status.shape, status.applied.len(), status.pending),
-        (Shape::Version(3), 3, Vec::new())
+        (Shape::Version(4), 4, Vec::new())
     );
 }

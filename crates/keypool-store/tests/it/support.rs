@@ -7,38 +7,23 @@ use std::time::Duration;
 use keypool_core::{ConsumerNo, FeatureNo, GrantId, KeyNo, ReplicaNo, TierNo, Timestamp};
 use keypool_store::{
     BudgetCharge, Change, ChangeKind, DrawBatch, EventRow, NewConsumer, NewKey, NewTier,
-    RateCharge, Store, StoreSettings, Synchronous, TierFeature, inspect,
+    RateCharge, Store, SqliteSettings, Synchronous, TierFeature,
+    UsageQuery,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 use tempfile::TempDir;
 
+pub(crate) use crate::fresh::{Fresh, empty, open, prospect};
+
 /// When the tests begin, in milliseconds.
 pub(crate) const NOON: i64 = 1_800_000_000_000;
 
-/// A store on a database of its own.
-pub(crate) struct Fresh {
-    pub(crate) store: Store,
-    pub(crate) folder: TempDir,
-}
-
-impl Fresh {
-    pub(crate) fn path(&self) -> PathBuf {
-        self.folder.path().join("pool.db")
-    }
-}
-
-/// An empty store.
-pub(crate) async fn empty() -> Fresh {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder.path().join("pool.db")).await;
-    Fresh { store, folder }
-}
-
 /// A store with tier 1 (feature 1: 3 a minute, feature 2: 1,000 a minute), tier 2 (feature 2: 5 an hour), keys 1
-/// (unlimited) and 2 (budget of 4 for life) and 3 (budget of 4 in 100 s) in tier 1, and consumer 1. Its revision is 5.
+/// (unlimited) and 2 (budget of 4 for life) and 3 (budget of 4 in 100 s) in tier 1, and consumer 1. Its revision is 5, and it writes as a replica.
 pub(crate) async fn seeded() -> Fresh {
     let fresh = empty().await;
+    fresh.store.issue_replica().await.unwrap();
     let features = [(1, 3, 60), (2, 1_000, 60)];
     let names = [(1, "search"), (2, "scrape")];
     change(&fresh.store, 1, ChangeKind::AddTier(tier(1, "fire", &features, &names))).await;
@@ -50,16 +35,12 @@ pub(crate) async fn seeded() -> Fresh {
     fresh
 }
 
-pub(crate) fn settings(path: &Path) -> StoreSettings {
-    StoreSettings {
+pub(crate) fn settings(path: &Path) -> SqliteSettings {
+    SqliteSettings {
         path: path.to_owned(),
         synchronous: Synchronous::Full,
         busy_timeout: Duration::from_millis(50),
     }
-}
-
-pub(crate) async fn open(path: &Path) -> Store {
-    inspect(settings(path)).await.unwrap().open().await.unwrap()
 }
 
 /// Applies a change that must succeed.
@@ -193,6 +174,13 @@ pub(crate) fn batch(revision: i64, draws: &[Draw]) -> DrawBatch {
         }
     }
     batch
+}
+
+/// Whether a grant is on record.
+pub(crate) async fn is_recorded(store: &Store, id: GrantId) -> bool {
+    let before = Some(GrantId::new(id.get() + 1));
+    let query = UsageQuery { limit: 1, key: None, before };
+    store.list_usage(&query).await.unwrap().first().is_some_and(|event| event.id == id)
 }
 
 /// A connection to the file past the store, foreign keys off as the Go program has them.

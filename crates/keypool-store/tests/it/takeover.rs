@@ -180,6 +180,7 @@ async fn counts_go_on_from_the_original_until_their_window_ends() {
     let draw = |id: GrantId, since: Timestamp| {
         let (key, feature) = (KeyNo::new(1), FeatureNo::new(1));
         DrawBatch {
+            sent_at: None,
             revision: 1,
             events: vec![EventRow { id, key, consumer: ConsumerNo::new(0), feature }],
             rates: vec![RateCharge { key, feature, since: id.at(), count: 1, first: id, last: id }],

@@ -1,9 +1,9 @@
 //! Odd rows of the Go program's database: kept, listed, and meaning what they meant there.
 
 use keypool_core::{FeatureNo, TierNo};
-use keypool_store::{KeyRow, Snapshot, TierFeature, UsageQuery, inspect};
+use keypool_store::{KeyRow, Snapshot, TierFeature, UsageQuery};
 
-use crate::support::{open, original, rows, settings};
+use crate::support::{open, original, prospect, rows};
 
 const ODD: &str = "
     INSERT INTO tiers (id, name, created_at) VALUES ('odd', 'odd', 'yesterday'), (X'6f6464', 'twin', NULL);
@@ -197,7 +197,7 @@ async fn events_of_what_vanished_stay_listed_under_the_original_ids() {
 #[tokio::test]
 async fn each_oddity_is_listed_and_none_names_a_value() {
     let (_folder, path) = original(ODD).await;
-    let oddities = inspect(settings(&path)).await.unwrap().oddities().await.unwrap();
+    let oddities = prospect(&path).await.oddities().await.unwrap();
     let mut found: Vec<_> =
         oddities.iter().map(|o| format!("{} {} {}: {}", o.table, o.id, o.name, o.what)).collect();
     found.sort();

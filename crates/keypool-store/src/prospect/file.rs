@@ -1,0 +1,128 @@
+//! A database file before it is opened: made if it is missing, locked, looked at through a connection that cannot write.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::backup::write_copy;
+use crate::driver::{DriverError, Row, Statement};
+use crate::error::OpenStoreError;
+use crate::recognise::Shape;
+use crate::settings::{SqliteSettings, Synchronous};
+use crate::sqlite::connection::{Connection, Purpose};
+use crate::sqlite::lock::{FileLock, LockRefused};
+use crate::sqlite::{Site, Sqlite};
+
+/// A database file that is looked at.
+pub(crate) struct FileProspect {
+    site: Site,
+    /// None where nobody means to open it.
+    lock: Option<FileLock>,
+    connection: Connection,
+}
+
+/// Makes the file if it is missing, and takes its lock.
+pub(super) async fn take(settings: SqliteSettings) -> Result<FileProspect, OpenStoreError> {
+    let SqliteSettings { path, synchronous, busy_timeout } = settings;
+    let path = make_file(&path)?;
+    let lock = FileLock::take(&path).map_err(|refused| match refused {
+        LockRefused::Held => OpenStoreError::Served { path: path.clone() },
+        LockRefused::Io(source) => OpenStoreError::Lock { path: path.clone(), source },
+    })?;
+    FileProspect::open(Site { path, synchronous, busy_timeout }, Some(lock)).await
+}
+
+/// Opens the file to look at it, if there is one. Takes no lock.
+pub(super) async fn find(path: &Path) -> Result<Option<FileProspect>, OpenStoreError> {
+    let failed = |source| OpenStoreError::File { path: path.to_owned(), source };
+    if !path.try_exists().map_err(failed)? {
+        return Ok(None);
+    }
+    let path = fs::canonicalize(path).map_err(failed)?;
+    let busy_timeout = Duration::from_secs(5);
+    let site = Site { path, synchronous: Synchronous::Full, busy_timeout };
+    FileProspect::open(site, None).await.map(Some)
+}
+
+impl FileProspect {
+    async fn open(site: Site, lock: Option<FileLock>) -> Result<FileProspect, OpenStoreError> {
+        match Connection::open(&site, Purpose::Look).await {
+            Ok(connection) => Ok(FileProspect { site, lock, connection }),
+            Err(source) => Err(super::refusal(site.path, super::Unrecognised::Driver(source))),
+        }
+    }
+
+    pub(super) async fn read(&mut self, statement: Statement) -> Result<Vec<Row>, DriverError> {
+        self.connection.read(statement).await
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.site.path.clone()
+    }
+
+    pub(super) async fn close(self) {
+        self.connection.close().await;
+    }
+
+    /// Looks again through a connection that may write: a transaction that was cut off has to be undone first.
+    pub(super) async fn recover(&mut self) -> Result<(), DriverError> {
+        let connection = Connection::open(&self.site, Purpose::LookAfterRecovery).await?;
+        std::mem::replace(&mut self.connection, connection).close().await;
+        Ok(())
+    }
+
+    /// Nothing is to be changed from here on.
+    pub(super) async fn forbid_writes(&mut self) -> Result<(), DriverError> {
+        self.connection.bare("PRAGMA query_only = ON").await
+    }
+
+    /// Opens the file for use, with a copy of it beside where the Go program made it.
+    pub(super) async fn open_for_use(mut self, shape: Shape) -> Result<Sqlite, OpenStoreError> {
+        let path = self.path();
+        if shape == Shape::Version(1) {
+            let copy = write_copy(&path, &mut self.connection).await?;
+            tracing::info!(
+                path = %path.display(), copy = %copy.display(),
+                "a database of the Go program is taken over; a copy of it was written"
+            );
+            let owner_only = fs::set_permissions(&path, fs::Permissions::from_mode(0o600));
+            owner_only.map_err(|source| OpenStoreError::File { path: path.clone(), source })?;
+        }
+        self.connection.close().await;
+        let lock = self.lock.expect("a file that is opened for use was taken with its lock");
+        let opened = Sqlite::open(self.site, lock).await;
+        opened.map_err(|source| OpenStoreError::Access { path, source })
+    }
+}
+
+/// Makes the folder and the file where they are missing, and gives the file's canonical path.
+fn make_file(path: &Path) -> Result<PathBuf, OpenStoreError> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)
+            .map_err(|source| OpenStoreError::Folder { path: path.to_owned(), source })?;
+    }
+    let failed = |source| OpenStoreError::File { path: path.to_owned(), source };
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match made {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
+        Ok(_) | Err(_) => {}
+    }
+    let path = fs::canonicalize(path).map_err(failed)?;
+    let metadata = fs::metadata(&path).map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(OpenStoreError::NotAFile { path });
+    }
+    if metadata.nlink() > 1 {
+        return Err(OpenStoreError::Linked { path, links: metadata.nlink() });
+    }
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        tracing::warn!(
+            path = %path.display(), mode = format!("{mode:o}"),
+            "the database file can be read by others than its owner; set its mode to 600"
+        );
+    }
+    Ok(path)
+}

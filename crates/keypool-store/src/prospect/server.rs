@@ -1,0 +1,57 @@
+//! A database on a libSQL server before it is opened: called, looked at, unchanged. There is no lock: replicas share it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::driver::{DriverError, Row, Statement};
+use crate::error::OpenStoreError;
+use crate::libsql::{Libsql, LibsqlSettings};
+use crate::recognise::Shape;
+
+/// A database on a server that is looked at.
+pub(crate) struct ServerProspect {
+    place: PathBuf,
+    driver: Libsql,
+    clock_leeway: Option<Duration>,
+}
+
+/// Prepares to call the server.
+pub(super) async fn call(settings: LibsqlSettings) -> Result<ServerProspect, OpenStoreError> {
+    let place = PathBuf::from(settings.url.to_string());
+    match Libsql::new(&settings).await {
+        Ok(driver) => {
+            Ok(ServerProspect { place, driver, clock_leeway: settings.clock_leeway })
+        }
+        Err(source) => Err(OpenStoreError::Access { path: place, source }),
+    }
+}
+
+impl ServerProspect {
+    pub(super) async fn read(&self, statement: Statement) -> Result<Vec<Row>, DriverError> {
+        self.driver.read(statement).await
+    }
+
+    /// Where the database is, without the token.
+    pub(super) fn place(&self) -> PathBuf {
+        self.place.clone()
+    }
+
+    pub(super) fn clock_leeway(&self) -> Option<Duration> {
+        self.clock_leeway
+    }
+
+    pub(super) async fn close(self) {
+        self.driver.close().await;
+    }
+
+    /// The way to use it: the one that it was looked at by.
+    pub(super) fn open_for_use(self, shape: Shape) -> Libsql {
+        if shape == Shape::Version(1) {
+            tracing::warn!(
+                place = %self.place.display(),
+                "a database of the Go program is taken over; no copy of it is written on a server: its backups are the way back"
+            );
+        }
+        self.driver
+    }
+}

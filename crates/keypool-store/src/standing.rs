@@ -1,0 +1,101 @@
+//! What stands on record of some keys: their true counters, for a replica whose forecast was wrong or is old.
+
+use std::collections::BTreeMap;
+
+use keypool_core::{GrantId, KeyNo, Timestamp};
+
+use crate::draws::table;
+use crate::driver::{Driver, DriverError, Statement};
+use crate::snapshot::{CounterRow, counter_row};
+
+/// The counters of some keys at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The pool's revision.
+    pub revision: i64,
+    /// The keys, by number. One that was deleted is left out.
+    pub keys: Vec<KeyStanding>,
+}
+
+/// The counters of one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyStanding {
+    /// The key.
+    pub key: KeyNo,
+    /// What is used of the budget in the window under way.
+    pub usage_count: i64,
+    /// The start of that window.
+    pub usage_window_start: Option<Timestamp>,
+    /// Its rate counters.
+    pub counters: Vec<CounterRow>,
+}
+
+/// Events that are looked at, at most, to find the keys that were served of late.
+const MOST_EVENTS: i64 = 2_000;
+
+/// The first column says what a row is: the revision, a key's budget counter, a rate counter, or the list's end, which one
+/// that broke off lacks.
+macro_rules! standing {
+    ($of:literal) => {
+        concat!(
+            "WITH wanted (key_no) AS MATERIALIZED (",
+            $of,
+            ")
+            SELECT 0, revision, NULL, NULL, NULL, NULL FROM pool
+            UNION ALL SELECT 1, b.key_no, b.used, b.window_start_ms, NULL, NULL
+                FROM wanted CROSS JOIN budget_counters AS b USING (key_no) CROSS JOIN keys AS k USING (key_no)
+                WHERE k.deleted_ms IS NULL
+            UNION ALL SELECT 2, r.key_no, r.feature_no, r.window_start_ms, r.used, r.last_grant
+                FROM wanted CROSS JOIN rate_counters AS r USING (key_no)
+            UNION ALL SELECT 3, 0, NULL, NULL, NULL, NULL"
+        )
+    };
+}
+
+const OF_THESE: &str = standing!("SELECT value ->> 0 FROM json_each(?1)");
+const OF_RECENT: &str = standing!(
+    "SELECT DISTINCT key_no FROM (SELECT key_no FROM usage_events WHERE id > ?1 ORDER BY id DESC LIMIT ?2)"
+);
+
+pub(crate) async fn standing_of(driver: &Driver, keys: &[KeyNo]) -> Result<Standing, DriverError> {
+    let keys = table(keys, |key| [Some(key.get())]);
+    read(driver, Statement::new(OF_THESE).with(keys)).await
+}
+
+pub(crate) async fn recent_standing(
+    driver: &Driver,
+    since: GrantId,
+) -> Result<Standing, DriverError> {
+    read(driver, Statement::new(OF_RECENT).with(since.get()).with(MOST_EVENTS)).await
+}
+
+async fn read(driver: &Driver, statement: Statement) -> Result<Standing, DriverError> {
+    let mut revision = 0;
+    let mut is_complete = false;
+    let mut keys: BTreeMap<KeyNo, KeyStanding> = BTreeMap::new();
+    let mut counters = Vec::new();
+    for mut row in driver.read(statement).await? {
+        let (kind, no) = (row.int()?, row.int()?);
+        let key = KeyNo::new(no);
+        match kind {
+            0 => revision = no,
+            1 => {
+                let usage_count = row.int()?;
+                let usage_window_start = row.int_or_null()?.map(Timestamp::from_millis);
+                let counters = Vec::new();
+                keys.insert(key, KeyStanding { key, usage_count, usage_window_start, counters });
+            }
+            2 => counters.push((key, counter_row(row)?)),
+            _ => is_complete = true,
+        }
+    }
+    if !is_complete {
+        return Err(DriverError::Unanswered("a list broke off".to_owned()));
+    }
+    for (key, counter) in counters {
+        if let Some(key) = keys.get_mut(&key) {
+            key.counters.push(counter);
+        }
+    }
+    Ok(Standing { revision, keys: keys.into_values().collect() })
+}

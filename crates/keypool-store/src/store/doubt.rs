@@ -1,0 +1,126 @@
+//! Writes whose outcome is not known: the way to certainty.
+//!
+//! First nothing that is still on its way can arrive any more: the replica's fence becomes another one. Then the database
+//! is asked what it has. On SQLite the new fence has a second use: it takes the place, at the journal's end, of a commit
+//! whose flush failed and that would come back when the journal is recovered.
+
+use keypool_core::GrantId;
+
+use super::{Attempt, Store, failed, new_fence};
+use crate::draws::{DrawBatch, Sender, recorded_statement};
+use crate::driver::{DriverError, Statement};
+use crate::error::{StoreError, WriteError};
+use crate::migrate::NEWEST;
+
+impl Store {
+    /// Looks which of a batch's grants are on record.
+    pub(super) async fn look_for_draws(
+        &self,
+        batch: &DrawBatch,
+        error: DriverError,
+    ) -> Result<(), Attempt> {
+        let in_doubt = |error| Attempt::Ended(WriteError::InDoubt(StoreError::Write(error)));
+        if self.raise_fence().await.is_err() {
+            return Err(in_doubt(error));
+        }
+        let Ok(recorded) = self.recorded(batch).await else { return Err(in_doubt(error)) };
+        match recorded.len() {
+            0 if is_lost(&error) => Err(Attempt::Lost),
+            0 => Err(Attempt::Ended(failed(error))),
+            // After an error of the disk, what is seen is not known to be on it.
+            _ if !is_lost(&error) => Err(in_doubt(error)),
+            all if all == batch.events.len() => Ok(()),
+            _ => Err(Attempt::Ended(WriteError::Partly(recorded))),
+        }
+    }
+
+    /// Looks whether a change is the one that raised the revision from `base`.
+    pub(super) async fn look_for_change(
+        &self,
+        base: i64,
+        id: &str,
+        error: DriverError,
+    ) -> Result<(), WriteError> {
+        if self.raise_fence().await.is_err() {
+            return Err(WriteError::InDoubt(StoreError::Write(error)));
+        }
+        match self.change_after(base).await {
+            Ok(None) => Err(failed(error)),
+            Ok(Some(found)) if found != id => Err(WriteError::Stale),
+            Ok(Some(_)) if is_lost(&error) => Ok(()),
+            Ok(Some(_)) | Err(_) => Err(WriteError::InDoubt(StoreError::Write(error))),
+        }
+    }
+
+    /// Why a change that demands its base, its sender's fence and today's schema touched nothing.
+    pub(super) async fn why_untouched(&self, base: i64) -> WriteError {
+        let sender = *self.seat();
+        let sql = "SELECT revision, (SELECT max(version) FROM schema_migrations),
+            (SELECT fence FROM replicas WHERE replica_no = ?1) IS NOT ?2 FROM pool";
+        let (replica, fence) = (sender.map(|it| it.replica), sender.map(|it| it.fence));
+        let look = Statement::new(sql).with(replica).with(fence);
+        let mut rows = match self.driver.read(look).await {
+            Ok(rows) => rows,
+            Err(error) => return WriteError::Failed(StoreError::Read(error)),
+        };
+        let Some(row) = rows.first_mut() else { return WriteError::Stale };
+        match (row.int(), row.int(), row.int()) {
+            (_, Ok(schema), _) if schema != NEWEST => WriteError::Upgraded,
+            (_, _, Ok(1)) => WriteError::Fenced,
+            (Ok(revision), ..) if revision == base => WriteError::Fenced,
+            _ => WriteError::Stale,
+        }
+    }
+
+    async fn recorded(&self, batch: &DrawBatch) -> Result<Vec<GrantId>, DriverError> {
+        let mut rows = self.driver.read(recorded_statement(batch)).await?;
+        let end = rows.pop().map(|mut row| row.int_or_null()).transpose()?;
+        if end != Some(None) {
+            return Err(DriverError::Unanswered("a list broke off".to_owned()));
+        }
+        rows.into_iter().map(|mut row| row.int().map(GrantId::new)).collect()
+    }
+
+    /// The id of the change that raised the revision from `base`; `None` if none did.
+    async fn change_after(&self, base: i64) -> Result<Option<String>, DriverError> {
+        let sql = "SELECT CASE WHEN revision > ?1
+                THEN coalesce((SELECT change_id FROM changes WHERE revision = ?1 + 1), '') END
+            FROM pool";
+        let mut rows = self.driver.read(Statement::new(sql).with(base)).await?;
+        rows.first_mut().map_or(Ok(None), |row| row.text_or_null())
+    }
+
+    /// Takes another fence, so that nothing sent under the one before can arrive any more. Sure when it returns.
+    async fn raise_fence(&self) -> Result<(), DriverError> {
+        let Some(sender) = *self.seat() else {
+            return Err(DriverError::Unanswered("a store without a number has no fence".to_owned()));
+        };
+        let fence = new_fence();
+        let raise = Statement::new("UPDATE replicas SET fence = ?1 WHERE replica_no = ?2 AND fence = ?3")
+            .with(fence)
+            .with(sender.replica)
+            .with(sender.fence)
+            .touching(1);
+        match self.driver.write(vec![raise]).await {
+            Ok(()) => {}
+            // Nobody has the number any more or somebody else has it: nothing of ours can arrive.
+            Err(DriverError::Touched { .. }) => return Ok(()),
+            Err(error) if !is_lost(&error) => return Err(error),
+            Err(error) => {
+                let look = Statement::new("SELECT fence FROM replicas WHERE replica_no = ?1");
+                let mut rows = self.driver.read(look.with(sender.replica)).await?;
+                let found = rows.first_mut().map(|row| row.int()).transpose()?;
+                if found == Some(sender.fence) {
+                    return Err(error);
+                }
+            }
+        }
+        *self.seat() = Some(Sender { fence, ..sender });
+        Ok(())
+    }
+}
+
+/// Whether only the answer may be missing: what is seen then was committed like anything else.
+fn is_lost(error: &DriverError) -> bool {
+    matches!(error, DriverError::Unanswered(_) | DriverError::Raised(_))
+}

@@ -1,0 +1,15 @@
+//! The server as its clients see it: the libsql crate, and raw HTTP where that would hide something.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what fails in a test's helpers fails the test"
+)]
+
+mod client;
+mod clock;
+mod faults;
+mod life;
+mod speed;
+mod statements;
+mod streams;
