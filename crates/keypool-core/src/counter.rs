@@ -152,6 +152,13 @@ impl Counter {
         self.reserved == 0 && self.committed.since != self.window
     }
 
+    /// Whether what is reserved in the window of `since` still counts there within the limit: what is on record may have
+    /// gone on to a later window, or have grown.
+    pub(crate) fn holds(&self, cap: Cap, since: Option<Timestamp>) -> bool {
+        since >= self.committed.since
+            && (since < self.window || cap.limit.is_none_or(|limit| self.used() <= limit))
+    }
+
     /// Takes over what is on record; a [`recount`](Counter::recount) is due.
     pub(crate) fn adopt(&mut self, committed: Tally) {
         self.committed = committed;

@@ -9,15 +9,19 @@ use keypool_store::{Shape, Store, StoreSettings};
 use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinSet;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Reading};
 use crate::committer::{self, Shared};
+use crate::freshness::{DatabaseClock, Freshness};
 use crate::gathering::{Asked, Recorded};
 use crate::live::Live;
 use crate::load;
+use crate::watcher;
 use crate::timekeeper::{Timekeeper, TooFarBehind};
 use crate::views::{ConsumerView, Health, KeyView, TierView, UsageQuery, UsageView};
 use crate::{Caller, DrawError, DrawId, OpenError, Refusal, Served, Unavailable};
 
+/// What is listed of a shared database is at most so old, in milliseconds.
+const LISTING_AGE_MS: i64 = 2_000;
 /// Keys that a listing reads in one go; between two goes draws pass.
 const KEYS_A_PAGE: usize = 64;
 
@@ -42,7 +46,17 @@ pub struct EngineSettings {
 pub struct Engine {
     pub(crate) shared: Arc<Shared>,
     admin_tokens: Arc<[TokenDigest]>,
-    committer: Arc<Mutex<JoinSet<()>>>,
+    /// The committer and, on a shared database, the watcher.
+    tasks: Arc<Mutex<JoinSet<()>>>,
+}
+
+/// Why an engine can record nothing any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// It came upon a bug in itself; it can be opened anew.
+    Bug,
+    /// A newer version has brought the shared database to its schema: that version is to be started.
+    Outdated,
 }
 
 impl Engine {
@@ -61,21 +75,33 @@ impl Engine {
             }
         }
         let newest = prospect.newest_event().await.map_err(OpenError::Load)?;
-        let timekeeper = Timekeeper::start(settings.clock.read(), newest, settings.accept_clock)
-            .map_err(|TooFarBehind { behind_ms, newest }| OpenError::ClockBehind {
-                behind_secs: behind_ms / 1_000,
-                newest,
-            })?;
+        let asked_ms = settings.clock.read().steady_ms;
+        let database_time = prospect.database_clock().await.map_err(OpenError::Load)?;
+        let first = settings.clock.read();
+        let database_clock =
+            database_time.map(|now| DatabaseClock::of(now, asked_ms, first.steady_ms));
+        let wall = database_clock.map_or(first.wall, |clock| clock.at(first.steady_ms));
+        let timekeeper =
+            Timekeeper::start(Reading { wall, ..first }, newest, settings.accept_clock).map_err(
+                |TooFarBehind { behind_ms, newest }| OpenError::ClockBehind {
+                    behind_secs: behind_ms / 1_000,
+                    newest,
+                },
+            )?;
         let store = prospect.open().await?;
-        match Self::start(&store, settings.sealer, settings.clock, timekeeper).await {
+        let clocks = (settings.clock, database_clock, timekeeper);
+        match Self::start(&store, settings.sealer, clocks).await {
             Ok(shared) => {
                 let shared = Arc::new(shared);
-                let mut committer = JoinSet::new();
-                committer.spawn(committer::run(Arc::clone(&shared)));
+                let mut tasks = JoinSet::new();
+                tasks.spawn(committer::run(Arc::clone(&shared)));
+                if store.is_shared() {
+                    tasks.spawn(watcher::run(Arc::clone(&shared)));
+                }
                 Ok(Self {
                     shared,
                     admin_tokens: settings.admin_tokens.into(),
-                    committer: Arc::new(Mutex::new(committer)),
+                    tasks: Arc::new(Mutex::new(tasks)),
                 })
             }
             Err(error) => {
@@ -88,14 +114,13 @@ impl Engine {
     async fn start(
         store: &Store,
         sealer: Sealer,
-        clock: Clock,
-        timekeeper: Timekeeper,
+        (clock, database_clock, timekeeper): (Clock, Option<DatabaseClock>, Timekeeper),
     ) -> Result<Shared, OpenError> {
         let snapshot = store.load().await.map_err(OpenError::Load)?;
         let replica = store.issue_replica().await.map_err(OpenError::Replica)?;
         let pool = load::load(snapshot, replica, &sealer);
-        let live = Live::new(pool, clock, timekeeper);
-        Ok(Shared::new(store.clone(), sealer, replica, live))
+        let live = Live::new(pool, replica, clock, database_clock, timekeeper);
+        Ok(Shared::new(store.clone(), sealer, live))
     }
 
     /// Whom a bearer token belongs to, if to anybody. Tokens are compared by their digests, in constant time.
@@ -113,7 +138,8 @@ impl Engine {
 
     /// The door that every refusal from memory passes: returns once memory is known to be what the database has. At once
     /// where there is one server and no other writer, as on `SQLite`, whose file is locked; unless the outcome of a commit
-    /// is in doubt: then the database is asked first.
+    /// is in doubt: then the database is asked first. A shared database is asked once for all who wait, every 50 ms at
+    /// most.
     ///
     /// # Errors
     /// [`Unavailable`] if that can't be found out.
@@ -121,24 +147,46 @@ impl Engine {
         let (confirmation, confirmed) = oneshot::channel();
         {
             let mut live = self.shared.live();
-            if !live.is_doubtful {
-                return Ok(());
-            }
             if live.is_closing {
                 return Err(Unavailable::Closing);
             }
-            live.await_certainty(confirmation);
+            if self.is_shared() {
+                live.ask(confirmation);
+                self.shared.questions.notify_one();
+            } else if live.freshness == Freshness::Doubtful {
+                live.await_certainty(confirmation);
+                self.shared.wake();
+            } else {
+                return Ok(());
+            }
         }
-        self.shared.wake();
         confirmed.await.unwrap_or(Err(Unavailable::Closing))
     }
 
-    /// Comes to pass if the engine can no longer record anything, through a bug; it should then be closed and opened anew.
-    pub async fn broken(&self) {
+    /// The door before every listing: returns once memory is at most two seconds old. At once where nobody else writes.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the shared database does not answer.
+    pub async fn confirm_recent(&self) -> Result<(), Unavailable> {
+        let is_recent = !self.is_shared() || {
+            let live = self.shared.live();
+            let age_ms = live.seen.pulse_ms.map(|asked_ms| live.steady_ms() - asked_ms);
+            age_ms.is_some_and(|age_ms| age_ms < LISTING_AGE_MS)
+        };
+        if is_recent { Ok(()) } else { self.confirm_current().await }
+    }
+
+    fn is_shared(&self) -> bool {
+        self.shared.store.is_shared()
+    }
+
+    /// Comes to pass if the engine can no longer record anything; it should then be closed.
+    pub async fn broken(&self) -> Broken {
         let mut broken = self.shared.broken.subscribe();
-        if broken.wait_for(|broken| *broken).await.is_err() {
+        match broken.wait_for(Option::is_some).await.map(|broken| *broken) {
+            Ok(Some(broken)) => broken,
             // The sender lives as long as the engine.
-            std::future::pending::<()>().await;
+            Ok(None) | Err(_) => std::future::pending().await,
         }
     }
 
@@ -168,12 +216,16 @@ impl Engine {
     /// [`DrawError::Refused`] with the reason, nothing used up; [`DrawError::Unavailable`] if it could not be recorded.
     pub async fn draw(&self, caller: Caller, feature: &str) -> Result<Served, DrawError> {
         let mut decided = self.try_draw(caller, feature);
-        if matches!(decided, Err(DrawError::Refused(_))) && self.shared.live().is_doubtful {
+        if matches!(decided, Err(DrawError::Refused(_))) && self.may_be_behind() {
             self.confirm_current().await.map_err(DrawError::Unavailable)?;
             decided = self.try_draw(caller, feature);
         }
         let recorded = decided?.await.unwrap_or(Err(DrawError::Unavailable(Unavailable::Closing)));
         recorded.map(|recorded| self.reveal(&recorded))
+    }
+
+    fn may_be_behind(&self) -> bool {
+        self.is_shared() || self.shared.live().freshness == Freshness::Doubtful
     }
 
     fn try_draw(
@@ -276,10 +328,11 @@ impl Engine {
     pub async fn close(&self) {
         self.shared.live().is_closing = true;
         self.shared.wake();
-        let mut committer = self.committer.lock().await;
-        while let Some(ended) = committer.join_next().await {
+        self.shared.questions.notify_one();
+        let mut tasks = self.tasks.lock().await;
+        while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended {
-                tracing::error!(%error, "the committer ended by a panic");
+                tracing::error!(%error, "a task of the engine ended by a panic");
             }
         }
         self.shared.store.close().await;

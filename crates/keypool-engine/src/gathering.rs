@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use keypool_core::{FeatureNo, Grant, GrantId, KeyNo};
+use keypool_core::{FeatureNo, Grant, GrantId, KeyNo, Timestamp};
 use keypool_store::{BudgetCharge, DrawBatch, EventRow, RateCharge};
 use tokio::sync::oneshot;
 
@@ -42,6 +42,8 @@ pub(crate) struct Gathered {
 /// Grants that will be recorded by one statement.
 #[derive(Debug, Default)]
 pub(crate) struct Gathering {
+    /// Whether nothing more is to join: what is sent again must not fail for what is new.
+    is_closed: bool,
     grants: Vec<Gathered>,
     rates: FxHashMap<(KeyNo, FeatureNo), RateCharge>,
     budgets: FxHashMap<KeyNo, BudgetCharge>,
@@ -56,7 +58,12 @@ impl Gathering {
         self.grants
     }
 
-    /// Adds a grant, or gives it back where it counts in another window than one that is gathered already: a batch
+    /// Lets nothing more join.
+    pub(crate) fn close(&mut self) {
+        self.is_closed = true;
+    }
+
+    /// Adds a grant, or gives it back where the batch is closed or it counts in another window than one that is gathered already: a batch
     /// charges each counter in one window only.
     pub(crate) fn try_add(&mut self, gathered: Gathered) -> Result<(), Gathered> {
         let grant = &gathered.grant;
@@ -66,7 +73,7 @@ impl Gathering {
         let other_rate_window =
             matches!(&rate, Entry::Occupied(charge) if charge.get().since != grant.rate_since());
         let other_budget_window = matches!(&budget, Entry::Occupied(charge) if charge.get().since != grant.budget_since());
-        if other_rate_window || other_budget_window {
+        if self.is_closed || other_rate_window || other_budget_window {
             return Err(gathered);
         }
         let rate = rate.or_insert_with(|| RateCharge {
@@ -92,8 +99,8 @@ impl Gathering {
         Ok(())
     }
 
-    /// The batch, as the store takes it, decided on the pool as it was at `revision`.
-    pub(crate) fn to_batch(&self, revision: i64) -> DrawBatch {
+    /// The batch, as the store takes it, decided on the pool as it was at `revision` and sent now.
+    pub(crate) fn to_batch(&self, revision: i64, sent_at: Option<Timestamp>) -> DrawBatch {
         let event = |gathered: &Gathered| EventRow {
             id: gathered.grant.id(),
             key: gathered.grant.key(),
@@ -102,6 +109,7 @@ impl Gathering {
         };
         DrawBatch {
             revision,
+            sent_at,
             events: self.grants.iter().map(event).collect(),
             rates: self.rates.values().cloned().collect(),
             budgets: self.budgets.values().cloned().collect(),

@@ -13,6 +13,7 @@ mod committer;
 mod draw;
 mod engine;
 mod failure;
+mod freshness;
 mod gathering;
 mod live;
 mod load;
@@ -21,12 +22,13 @@ mod roster;
 mod rules;
 mod timekeeper;
 mod views;
+mod watcher;
 
 pub use admin::{FeatureLimit, NewConsumer, NewKey, NewTier, TierPatch};
 pub use caller::Caller;
 pub use clock::{Clock, ManualClock};
 pub use draw::{DrawError, DrawId, DrawIdError, Refusal, Secret, Served};
-pub use engine::{Engine, EngineSettings};
+pub use engine::{Broken, Engine, EngineSettings};
 pub use failure::{AdminError, Invalid, OpenError, Unavailable};
 pub use keypool_core::{ConsumerNo, Limit, Timestamp};
 pub use keypool_crypto::{EncryptionKey, Plain, Sealer, Token, TokenDigest};
@@ -40,3 +42,9 @@ pub use views::{
     AddedConsumer, ConsumerView, FeatureUsage, FeatureView, Health, KeyView, ScopeView, TierView,
     UsageQuery, UsageView,
 };
+
+/// Logs why the store could not do what is said.
+fn report(error: &keypool_store::StoreError, what: &'static str) {
+    let error: &dyn std::error::Error = error;
+    tracing::error!(error, "{what}");
+}

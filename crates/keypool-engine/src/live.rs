@@ -2,16 +2,20 @@
 //! microseconds, without waiting.
 
 mod apply;
+mod questions;
+mod take_over;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keypool_core::{Access, FeatureNo, Pool, Refusal as CoreRefusal, Timestamp};
+use keypool_core::{Access, FeatureNo, Pool, Refusal as CoreRefusal, ReplicaNo, Timestamp};
 use keypool_store::ChangeKind;
 use tokio::sync::oneshot;
 
-use crate::clock::Clock;
+pub(crate) use self::take_over::Refitted;
+use crate::clock::{Clock, Reading};
+use crate::freshness::{DatabaseClock, Freshness, Seen};
 use crate::gathering::{Asked, Gathered, Gathering};
 use crate::load::LoadedPool;
 use crate::roster::Roster;
@@ -22,8 +26,10 @@ use crate::{AdminError, Caller, DrawError, Refusal, Unavailable};
 const MOST_QUEUED_DRAWS: usize = 10_000;
 /// Changes that may wait to be made.
 const MOST_QUEUED_CHANGES: usize = 1_000;
-/// How often the database may overrule one draw before it is given up.
-const MOST_OVERRULED: u32 = 8;
+/// Whoever may wait to hear that memory is current. Beyond that the answer is 503 at once.
+const MOST_QUESTIONS: usize = 10_000;
+/// How often the database may overrule one draw before it is given up. Each time another replica got on meanwhile.
+const MOST_OVERRULED: u32 = 64;
 
 /// Decides a change on the pool as it stands when its turn has come.
 pub(crate) type Plan = Box<dyn Fn(&Live) -> Result<ChangeKind, AdminError> + Send>;
@@ -50,37 +56,72 @@ pub(crate) struct Live {
     pub(crate) core: Pool,
     pub(crate) roster: Roster,
     pub(crate) revision: i64,
+    /// The number that goes into the ids of grants.
+    pub(crate) replica: ReplicaNo,
     pub(crate) is_closing: bool,
-    /// Memory may differ from the database and must be loaded anew before anything else is committed.
-    pub(crate) is_doubtful: bool,
+    pub(crate) freshness: Freshness,
+    pub(crate) seen: Seen,
     clock: Clock,
+    /// How the clock of a shared database stands; it is the one to go by.
+    database_clock: Option<DatabaseClock>,
     timekeeper: Timekeeper,
     queue: VecDeque<Work>,
     queued_draws: usize,
     queued_changes: usize,
-    /// Whoever wants to know that memory is what the database has.
+    /// Whoever wants to know whether memory is what the database has, and waits for the watcher to ask.
+    questions: Vec<Confirmation>,
+    /// Whoever waits for memory to be what the database has, which the committer sees to.
     confirmations: Vec<Confirmation>,
 }
 
 impl Live {
-    pub(crate) fn new(pool: LoadedPool, clock: Clock, timekeeper: Timekeeper) -> Self {
+    pub(crate) fn new(
+        pool: LoadedPool,
+        replica: ReplicaNo,
+        clock: Clock,
+        database_clock: Option<DatabaseClock>,
+        timekeeper: Timekeeper,
+    ) -> Self {
         Self {
             core: pool.core,
             roster: pool.roster,
             revision: pool.revision,
+            replica,
             is_closing: false,
-            is_doubtful: false,
+            freshness: Freshness::Current,
+            seen: Seen { counters: pool.latest_grant, ..Seen::default() },
             clock,
+            database_clock,
             timekeeper,
             queue: VecDeque::new(),
             queued_draws: 0,
             queued_changes: 0,
+            questions: Vec::new(),
             confirmations: Vec::new(),
         }
     }
 
     pub(crate) fn now(&mut self) -> Timestamp {
-        self.timekeeper.now(self.clock.read())
+        let reading = self.read_clocks();
+        self.timekeeper.now(reading)
+    }
+
+    /// The clocks; a shared database's stands for the wall clock.
+    fn read_clocks(&self) -> Reading {
+        let reading = self.clock.read();
+        match self.database_clock {
+            Some(clock) => Reading { wall: clock.at(reading.steady_ms), ..reading },
+            None => reading,
+        }
+    }
+
+    pub(crate) fn steady_ms(&self) -> i64 {
+        self.clock.read().steady_ms
+    }
+
+    /// When a batch is sent that is sent now, by the database's clock; `None` where it judges no such thing.
+    pub(crate) fn sending_time(&self) -> Option<Timestamp> {
+        self.database_clock.map(|_| self.read_clocks().wall)
     }
 
     pub(crate) fn clock_ahead(&mut self) -> Option<Duration> {
@@ -154,16 +195,6 @@ impl Live {
         self.queue.push_back(Work::Change(change));
     }
 
-    /// Tells once memory is known to be what the database has.
-    pub(crate) fn await_certainty(&mut self, confirmation: Confirmation) {
-        self.confirmations.push(confirmation);
-    }
-
-    /// Whether anybody waits for the committer.
-    pub(crate) fn is_awaited(&self) -> bool {
-        !self.queue.is_empty() || !self.confirmations.is_empty()
-    }
-
     /// Answers everybody who waits that the store is unavailable, and gives back what their grants hold.
     pub(crate) fn refuse_all(&mut self) {
         for asked in self.withdraw() {
@@ -173,13 +204,6 @@ impl Live {
             (change.done)(Err(Unavailable::Store.into()));
         }
         self.confirm(&Err(Unavailable::Store));
-    }
-
-    fn confirm(&mut self, outcome: &Result<(), Unavailable>) {
-        for confirmation in self.confirmations.drain(..) {
-            // Whoever asked may be gone.
-            let _ = confirmation.send(outcome.clone());
-        }
     }
 
     pub(crate) fn next_work(&mut self) -> Option<Work> {
@@ -196,6 +220,7 @@ impl Live {
     pub(crate) fn close_down(&mut self) {
         self.is_closing = true;
         self.queue.clear();
+        self.questions.clear();
         self.confirmations.clear();
     }
 
@@ -204,23 +229,6 @@ impl Live {
         self.revision += 1;
         let waiting = self.withdraw();
         self.apply_to_memory(change, at);
-        self.decide_anew(waiting);
-    }
-
-    /// Takes over the database's state, and decides anew what was gathered and what the database `overruled`. Grants
-    /// that are not among these (their commit is in doubt) stand as the database has them.
-    pub(crate) fn take_over(&mut self, pool: LoadedPool, overruled: Vec<Gathered>) {
-        let mut waiting: Vec<Asked> = overruled.into_iter().map(overrule).collect();
-        waiting.extend(self.withdraw());
-        let newest = self.core.latest_grant();
-        self.core = pool.core;
-        if let Some(newest) = newest {
-            self.core.remember_grant(newest);
-        }
-        self.roster = pool.roster;
-        self.revision = pool.revision;
-        self.is_doubtful = false;
-        self.confirm(&Ok(()));
         self.decide_anew(waiting);
     }
 
@@ -250,9 +258,12 @@ impl Live {
         self.release(grants)
     }
 
-    /// Decides withdrawn draws on today's state; they go before the changes that wait.
+    /// Decides withdrawn draws on today's state; they go behind what is sent again and before the changes that wait.
     fn decide_anew(&mut self, waiting: Vec<Asked>) {
-        let changes = std::mem::take(&mut self.queue);
+        let queue = std::mem::take(&mut self.queue);
+        let (again, changes): (VecDeque<_>, VecDeque<_>) =
+            queue.into_iter().partition(|work| matches!(work, Work::Draws(_)));
+        self.queue = again;
         for asked in waiting {
             if let Err((asked, error)) = self.decide(asked) {
                 // Whoever asked may be gone; then nobody is to be told.
@@ -271,12 +282,6 @@ impl std::fmt::Debug for Live {
             .field("queued_draws", &self.queued_draws)
             .finish_non_exhaustive()
     }
-}
-
-fn overrule(gathered: Gathered) -> Asked {
-    let mut asked = gathered.asked;
-    asked.overruled += 1;
-    asked
 }
 
 fn access(roster: &Roster, caller: Caller) -> Result<Access<'_>, Refusal> {

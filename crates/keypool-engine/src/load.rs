@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keypool_core::{ConsumerNo, FeatureTally, KeyNo, Pool, ReplicaNo, Tally, Timestamp};
+use keypool_core::{ConsumerNo, FeatureTally, GrantId, KeyNo, Pool, ReplicaNo, Tally, Timestamp};
 use keypool_crypto::{OpenError as SealError, Place, SealedText, Sealer, TokenDigest};
 use keypool_store::{ConsumerRow, KeyRow, NewConsumer, NewKey, Snapshot, StoredValue, TierRow};
 use serde_json::value::RawValue;
@@ -16,6 +16,7 @@ pub(crate) struct LoadedPool {
     pub(crate) core: Pool,
     pub(crate) roster: Roster,
     pub(crate) revision: i64,
+    pub(crate) latest_grant: Option<GrantId>,
 }
 
 /// Tries every sealed value before anything is changed.
@@ -68,6 +69,19 @@ fn other_key(value: &StoredValue) -> OpenError {
 pub(crate) fn load(snapshot: Snapshot, replica: ReplicaNo, sealer: &Sealer) -> LoadedPool {
     let mut core = Pool::new(replica);
     let mut roster = Roster::new(snapshot.last);
+    let (revision, latest_grant) = (snapshot.revision, snapshot.latest_grant);
+    apply_changes(snapshot, &mut core, &mut roster, sealer);
+    LoadedPool { core, roster, revision, latest_grant }
+}
+
+/// Brings a pool to what a snapshot says: all of it, or what was changed.
+pub(crate) fn apply_changes(
+    snapshot: Snapshot,
+    core: &mut Pool,
+    roster: &mut Roster,
+    sealer: &Sealer,
+) {
+    roster.last = snapshot.last;
     for (number, name) in &snapshot.features {
         roster.put_feature(*number, name);
     }
@@ -76,6 +90,10 @@ pub(crate) fn load(snapshot: Snapshot, replica: ReplicaNo, sealer: &Sealer) -> L
         let tier = tier_entry(row);
         core.put_tier(number, &tier.rate_limits());
         roster.put_tier(number, tier);
+    }
+    for number in snapshot.gone.keys {
+        core.remove_key(number);
+        roster.remove_key(number);
     }
     for row in snapshot.keys {
         let number = row.no;
@@ -90,14 +108,23 @@ pub(crate) fn load(snapshot: Snapshot, replica: ReplicaNo, sealer: &Sealer) -> L
         core.adopt(number, budget, &counters);
         roster.put_key(number, key);
     }
+    for number in snapshot.gone.tiers {
+        if core.remove_tier(number).is_err() {
+            tracing::error!(tier = number.get(), "a tier that is gone still holds keys here");
+        }
+        roster.tiers.remove(&number);
+    }
+    for number in snapshot.gone.consumers {
+        roster.remove_consumer(number);
+    }
     for row in snapshot.consumers {
         let number = row.no;
+        roster.remove_consumer(number);
         roster.put_consumer(number, consumer_entry(row));
     }
     if let Some(newest) = snapshot.latest_grant {
         core.remember_grant(newest);
     }
-    LoadedPool { core, roster, revision: snapshot.revision }
 }
 
 /// A key as it is in memory from the moment that the database has it.
@@ -192,7 +219,7 @@ fn seal_names(secrets: Vec<(String, String)>) -> Vec<(Arc<str>, SealedText)> {
     secrets
 }
 
-fn feature_tally(row: &keypool_store::CounterRow) -> FeatureTally {
+pub(crate) fn feature_tally(row: &keypool_store::CounterRow) -> FeatureTally {
     FeatureTally {
         feature: row.feature,
         rate: tally(row.window_start, row.used),
@@ -200,6 +227,6 @@ fn feature_tally(row: &keypool_store::CounterRow) -> FeatureTally {
     }
 }
 
-fn tally(since: Option<Timestamp>, count: i64) -> Tally {
+pub(crate) fn tally(since: Option<Timestamp>, count: i64) -> Tally {
     Tally { since, count: u64::try_from(count).unwrap_or(0) }
 }

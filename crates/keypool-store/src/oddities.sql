@@ -96,10 +96,13 @@ odd (what, table_name, id, name) AS (
     GROUP BY consumer_id
 
     UNION ALL
-    SELECT count(*) || ' events are of a moment that cannot be read, or that no id can hold: the nearest one counts',
+    SELECT events || ' events are of a moment that cannot be read, or that no id can hold: the nearest one counts',
         'usage_events', '', ''
-    FROM usage_events AS e LEFT JOIN takeover_moments AS m ON m.written = e.created_at
-    WHERE m.ms IS NULL OR m.ms NOT BETWEEN 0 AND 4398046511102
-    HAVING count(*) > 0
+    FROM (
+        SELECT count(*) AS events
+        FROM usage_events AS e LEFT JOIN takeover_moments AS m ON m.written = e.created_at
+        WHERE m.ms IS NULL OR m.ms NOT BETWEEN 0 AND 4398046511102
+    )
+    WHERE events > 0
 )
 SELECT what, table_name, coalesce(CAST(id AS TEXT), ''), coalesce(CAST(name AS TEXT), '') FROM odd

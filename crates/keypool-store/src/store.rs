@@ -114,7 +114,7 @@ impl Store {
             ];
             match self.driver.write(write).await {
                 Ok(()) => {
-                    *self.seat() = Some(Sender { replica, fence });
+                    self.write_as(Sender { replica, fence });
                     let number = u16::try_from(replica).ok().and_then(ReplicaNo::new);
                     return Ok(number.expect("a number below 1024 is a replica's"));
                 }
@@ -172,7 +172,7 @@ impl Store {
     /// [`WriteError::Upgraded`] as for draws; otherwise the change is known to have failed, or it cannot be known.
     pub async fn change(&self, change: &Change) -> Result<(), WriteError> {
         let id = Uuid::now_v7().to_string();
-        let Err(error) = self.driver.write(change.statements(&id, *self.seat())).await else {
+        let Err(error) = self.driver.write(change.statements(&id, self.sender())).await else {
             return Ok(());
         };
         if let DriverError::Touched { statement: 0, .. } = error {
@@ -224,14 +224,17 @@ impl Store {
         batch: &DrawBatch,
         order: Order,
     ) -> Result<Result<(), DriverError>, Attempt> {
-        let sender = *self.seat();
-        let statement = draw_statement(batch, order, sender, self.clock_leeway);
+        let statement = draw_statement(batch, order, self.sender(), self.clock_leeway);
         let statement = statement.map_err(|error| Attempt::Ended(WriteError::Failed(error)))?;
         Ok(self.driver.write(vec![statement]).await)
     }
 
-    fn seat(&self) -> std::sync::MutexGuard<'_, Option<Sender>> {
-        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
+    fn sender(&self) -> Option<Sender> {
+        *self.sender.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_as(&self, sender: Sender) {
+        *self.sender.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
     }
 
     async fn number(&self, sql: &'static str) -> Result<i64, StoreError> {

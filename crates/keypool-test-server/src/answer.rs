@@ -42,18 +42,19 @@ pub(crate) async fn answer(
     };
     let may_ask = is_admitted(core.settings.token.as_deref(), request.headers());
     let body = request.into_body().collect().await.map_err(|_| HungUp)?.to_bytes();
-    let plan = core.faults.strike(&body);
     if !may_ask {
         return Ok(respond(unauthorized()));
     }
+    let plan = core.faults.strike(&body);
     let half = core.faults.latency() / 2;
     if !half.is_zero() {
         sleep(half).await;
     }
     let answer = match plan.is_empty() {
         true => core.act(endpoint, body).await,
-        false => carry_out(core, plan, endpoint, body).await.ok_or(HungUp)?,
-    };
+        false => carry_out(core, plan, endpoint, body).await,
+    }
+    .ok_or(HungUp)?;
     if !half.is_zero() {
         sleep(half).await;
     }

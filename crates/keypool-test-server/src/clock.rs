@@ -69,12 +69,11 @@ impl ServerClock {
             0 => true,
             _ => is_now(context.get_raw(0)),
         };
-        match (asks_for_now, arguments.first_mut()) {
-            (true, Some(time)) => *time = today.clone(),
-            (true, None) | (false, _) => {}
-        }
         if asks_for_now && arguments.len() < 2 {
             return Ok(today);
+        }
+        if let Some(time) = arguments.first_mut().filter(|_| asks_for_now) {
+            *time = today;
         }
         let marks = vec!["?"; arguments.len()].join(",");
         let calendar = self.calendar.lock().expect("no thread panics while it asks the calendar");

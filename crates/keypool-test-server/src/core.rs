@@ -73,7 +73,8 @@ impl Core {
     }
 
     /// Acts on a request, on a thread that may block. It is carried through even where the answer is no longer awaited.
-    pub(crate) async fn act(self: &Arc<Self>, endpoint: Endpoint, body: Bytes) -> Answer {
+    /// None: the server ends.
+    pub(crate) async fn act(self: &Arc<Self>, endpoint: Endpoint, body: Bytes) -> Option<Answer> {
         let acting = Arc::clone(&self.acting).acquire_owned().await;
         let core = Arc::clone(self);
         let answer = tokio::task::spawn_blocking(move || {
@@ -84,7 +85,7 @@ impl Core {
             drop(acting);
             answer
         });
-        answer.await.expect("acting on a request does not panic")
+        answer.await.ok()
     }
 
     /// Runs something that ends only by itself or with the server.

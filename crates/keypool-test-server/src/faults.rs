@@ -30,7 +30,7 @@ pub enum Fault {
     Repeat,
     /// All streams expire before the server acts.
     ExpireStreams,
-    /// All transactions of streams are rolled back before the server acts.
+    /// All transactions that wait for their next request are rolled back before the server acts, this request's too.
     StealLocks,
     /// The answer is 429 with a plain text; the server does not act.
     TooManyRequests,
@@ -45,6 +45,9 @@ pub enum Fault {
 }
 
 /// Which requests a fault strikes. The default: all.
+///
+/// The libsql crate sends some that nobody asked for: to describe a statement before it is queried, and to close a
+/// stream when its connection is dropped. Counts are safe only for requests that match a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct When {
     /// Only requests whose body contains this text.
@@ -175,7 +178,7 @@ impl Faults {
         self.knobs.streams.expire_all();
     }
 
-    /// Rolls back all transactions of streams now, as if their locks were stolen.
+    /// Rolls back all transactions that wait for their next request, as if their locks were stolen.
     pub fn steal_locks(&self) {
         self.knobs.streams.steal_all();
     }

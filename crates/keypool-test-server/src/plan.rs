@@ -67,9 +67,9 @@ impl Plan {
         if self.has(Fault::BadGateway) {
             return Some(Answer::text(StatusCode::BAD_GATEWAY, NOT_UTF8));
         }
-        let mut answer = core.act(endpoint, body.clone()).await;
+        let mut answer = core.act(endpoint, body.clone()).await?;
         if self.has(Fault::Repeat) {
-            answer = core.act(endpoint, body).await;
+            answer = core.act(endpoint, body).await?;
         }
         sleep(self.delay_after()).await;
         if self.has(Fault::DropAnswer) {
@@ -97,10 +97,8 @@ impl Plan {
     }
 
     fn act_late(&self) -> Option<Duration> {
-        self.faults.iter().find_map(|fault| match *fault {
-            Fault::ActLate(delay) => Some(delay),
-            _ => None,
-        })
+        let delay = |fault| if let Fault::ActLate(delay) = fault { Some(delay) } else { None };
+        self.faults.iter().copied().find_map(delay)
     }
 
     fn sum(&self, delay: impl Fn(Fault) -> Option<Duration>) -> Duration {

@@ -105,7 +105,7 @@ impl TestServer {
     }
 
     /// Closes its sockets, rolls back what is open and drops all streams. Requests that it acts on are carried through,
-    /// but not answered.
+    /// but not answered; what a fault has put off is not acted on.
     pub async fn stop(&mut self) {
         if let Some(serving) = self.serving.take() {
             // Where the task is gone already there is nothing to stop.

@@ -173,7 +173,7 @@ impl Session {
         sink: &mut dyn Sink,
     ) -> Result<Effect, SqlError> {
         // Who waits for the lock first gets the connection that wrote last, whose cache is still good.
-        if matches!(kind, Kind::Insert | Kind::Change) {
+        if self.link.is_none() && matches!(kind, Kind::Insert | Kind::Change) {
             Self::hold(&mut self.hold, core, self.id)?;
         }
         let sql = if kind == Kind::BeginReadOnly { "BEGIN" } else { sql };
@@ -181,11 +181,11 @@ impl Session {
         link.forget_time();
         let connection = &link.connection;
         let mut statement = connection.prepare_cached(sql)?;
-        if !statement.readonly() {
-            Self::hold(&mut self.hold, core, self.id)?;
-        }
         if let Some(stmt) = stmt {
             bind(&mut statement, stmt)?;
+        }
+        if !statement.readonly() {
+            Self::hold(&mut self.hold, core, self.id)?;
         }
         let changes_before = connection.total_changes();
         let is_quiet = stmt.is_some_and(|stmt| stmt.want_rows == Some(false));

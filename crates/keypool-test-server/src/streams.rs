@@ -88,18 +88,17 @@ impl Streams {
         let (id, shown) = parse(baton).ok_or(Refusal::InvalidBaton)?;
         let mut state = self.state();
         let slot = state.slots.get_mut(&id).ok_or(Refusal::InvalidBaton)?;
-        match std::mem::replace(slot, Slot::Busy { is_doomed: false }) {
-            Slot::Idle { session, sequence, .. } if sequence == shown => {
+        let fits = match slot {
+            Slot::Idle { sequence, .. } => *sequence == shown,
+            Slot::Busy { .. } => false,
+            Slot::Expired => return Err(Refusal::StreamExpired),
+        };
+        let busy = Slot::Busy { is_doomed: false };
+        match fits.then(|| std::mem::replace(slot, busy)) {
+            Some(Slot::Idle { session, sequence, .. }) => {
                 Ok((Lease { id, sequence: sequence + 1 }, session))
             }
-            other => {
-                let refusal = match other {
-                    Slot::Expired => Refusal::StreamExpired,
-                    Slot::Idle { .. } | Slot::Busy { .. } => Refusal::ReusedBaton,
-                };
-                *slot = other;
-                Err(refusal)
-            }
+            Some(Slot::Busy { .. } | Slot::Expired) | None => Err(Refusal::ReusedBaton),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::Pool;
 use crate::counter::Tally;
-use crate::{FeatureTally, KeyNo, Timestamp};
+use crate::{FeatureTally, Grant, KeyNo, Timestamp};
 
 impl Pool {
     /// Takes over the true committed state of a key's budget and of the features named, which does not include
@@ -20,6 +20,35 @@ impl Pool {
         }
         self.adopt_budget(key, budget);
         self.place_key_again(key);
+    }
+
+    /// Whether an outstanding grant is still within its limits, after counters were [adopted](Pool::adopt): its windows
+    /// are not over on record, it is not older than they are, and with it they are not overrun. Where several grants
+    /// overrun a limit together none of them fits until enough of them are released, the newest first.
+    #[must_use]
+    pub fn fits(&self, grant: &Grant) -> bool {
+        let Some(reservation) = self.reservations.get(grant.reservation) else { return false };
+        let seat = &self.seats[reservation.seat];
+        let key = &self.keys[seat.key];
+        let at = Some(grant.id.at());
+        reservation.id == grant.id
+            && at >= reservation.rate_since
+            && at >= reservation.budget_since
+            && seat.rate.holds(seat.cap, reservation.rate_since)
+            && key.budget.holds(key.cap(), reservation.budget_since)
+    }
+
+    /// The same outstanding grant with the windows that it counts in by now: [`adopt`](Pool::adopt) may have moved it.
+    #[must_use]
+    pub fn refreshed(&self, grant: Grant) -> Grant {
+        match self.reservations.get(grant.reservation) {
+            Some(own) if own.id == grant.id => Grant {
+                rate_since: own.rate_since.unwrap_or(grant.rate_since),
+                budget_since: own.budget_since,
+                ..grant
+            },
+            Some(_) | None => grant,
+        }
     }
 
     /// Takes over a feature's count and last grant; the seat is left out of its place.

@@ -54,7 +54,7 @@ impl Store {
 
     /// Why a change that demands its base, its sender's fence and today's schema touched nothing.
     pub(super) async fn why_untouched(&self, base: i64) -> WriteError {
-        let sender = *self.seat();
+        let sender = self.sender();
         let sql = "SELECT revision, (SELECT max(version) FROM schema_migrations),
             (SELECT fence FROM replicas WHERE replica_no = ?1) IS NOT ?2 FROM pool";
         let (replica, fence) = (sender.map(|it| it.replica), sender.map(|it| it.fence));
@@ -92,7 +92,7 @@ impl Store {
 
     /// Takes another fence, so that nothing sent under the one before can arrive any more. Sure when it returns.
     async fn raise_fence(&self) -> Result<(), DriverError> {
-        let Some(sender) = *self.seat() else {
+        let Some(sender) = self.sender() else {
             return Err(DriverError::Unanswered("a store without a number has no fence".to_owned()));
         };
         let fence = new_fence();
@@ -115,7 +115,7 @@ impl Store {
                 }
             }
         }
-        *self.seat() = Some(Sender { fence, ..sender });
+        self.write_as(Sender { fence, ..sender });
         Ok(())
     }
 }

@@ -145,7 +145,9 @@ async fn a_writer_waits_until_the_lock_is_free() {
 
 #[tokio::test]
 async fn a_read_transaction_cannot_write_over_what_it_did_not_see() {
-    let (started, connection) = start_with_table().await;
+    let started = start_with(|settings| settings.busy_timeout = SHORT * 5).await;
+    let connection = started.connect().await;
+    connection.execute("CREATE TABLE t (a, b)", ()).await.unwrap();
     let begun = started.on(None, "BEGIN").await.baton();
     let read = started.on(Some(&begun), "SELECT count(*) FROM t").await.baton();
     connection.execute("INSERT INTO t VALUES (1, 1)", ()).await.unwrap();

@@ -1,0 +1,72 @@
+//! Whoever asks whether memory is what the database has, before a refusal is given.
+
+use keypool_store::Pulse;
+
+use super::{Confirmation, Live, MOST_QUESTIONS};
+use crate::Unavailable;
+use crate::freshness::{DatabaseClock, Freshness};
+
+impl Live {
+    /// Tells once memory is known to be what the database has, when the committer has seen to it.
+    pub(crate) fn await_certainty(&mut self, confirmation: Confirmation) {
+        self.confirmations.push(confirmation);
+    }
+
+    /// Tells once a shared database was asked and memory is what it has.
+    pub(crate) fn ask(&mut self, question: Confirmation) {
+        if self.questions.len() + self.confirmations.len() >= MOST_QUESTIONS {
+            // Whoever asked may be gone.
+            let _ = question.send(Err(Unavailable::Overloaded));
+        } else {
+            self.questions.push(question);
+        }
+    }
+
+    /// Whether anybody waits for the watcher.
+    pub(crate) fn is_asked(&self) -> bool {
+        !self.questions.is_empty()
+    }
+
+    /// Whether anybody waits for the committer.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.queue.is_empty() || !self.confirmations.is_empty()
+    }
+
+    /// The questions that an answer from the database will settle that is asked for from now on.
+    pub(crate) fn take_questions(&mut self) -> Vec<Confirmation> {
+        std::mem::take(&mut self.questions)
+    }
+
+    /// Settles questions by the pulse that was just noted: at once, or when the committer has caught up.
+    pub(crate) fn answer_questions(&mut self, questions: Vec<Confirmation>) {
+        match self.freshness {
+            Freshness::Current | Freshness::CountersBehind => {
+                for question in questions {
+                    let _ = question.send(Ok(()));
+                }
+            }
+            Freshness::PoolBehind | Freshness::Doubtful => self.confirmations.extend(questions),
+        }
+    }
+
+    /// Tells those who wait for the committer.
+    pub(super) fn confirm(&mut self, outcome: &Result<(), Unavailable>) {
+        for confirmation in self.confirmations.drain(..) {
+            let _ = confirmation.send(outcome.clone());
+        }
+    }
+
+    /// Takes note of what a shared database says of itself.
+    pub(crate) fn note_pulse(&mut self, pulse: &Pulse, clock: DatabaseClock, asked_ms: i64) {
+        self.freshness = self.freshness.max(self.seen.judge(pulse, self.revision));
+        self.seen.latest = pulse.latest_grant;
+        self.seen.pulse_ms = Some(asked_ms);
+        let known = self.database_clock.map_or(clock, |known| known.or_better(clock));
+        self.database_clock = Some(known);
+    }
+
+    /// Goes by another reading of the database's clock, whatever is known of it.
+    pub(crate) fn reset_clock(&mut self, clock: DatabaseClock) {
+        self.database_clock = Some(clock);
+    }
+}

@@ -1,0 +1,155 @@
+//! Memory takes over what the database has: the whole pool, what was changed in it, or counters.
+
+use keypool_core::FeatureTally;
+use keypool_crypto::Sealer;
+use keypool_store::{Snapshot, Standing};
+
+use super::{Live, MOST_OVERRULED, Work};
+use crate::freshness::Freshness;
+use crate::gathering::{Asked, Gathered, Gathering};
+use crate::load::{self, LoadedPool, feature_tally, tally};
+use crate::{DrawError, Unavailable};
+
+/// What became of grants that the database did not take.
+pub(crate) enum Refitted {
+    /// Some fit no longer and are decided anew, or count in other windows by now; all are on their way again.
+    Moved,
+    /// Each fits as it stands.
+    Unmoved(Vec<Gathered>),
+}
+
+impl Live {
+    /// Takes over the database's state, and decides anew what was gathered and what the database `overruled`. Grants
+    /// that are not among these (their commit is in doubt) stand as the database has them.
+    pub(crate) fn take_over(&mut self, pool: LoadedPool, overruled: Vec<Gathered>) {
+        let mut waiting: Vec<Asked> = overruled.into_iter().map(overrule).collect();
+        waiting.extend(self.withdraw());
+        let newest = self.core.latest_grant();
+        self.core = pool.core;
+        if let Some(newest) = newest {
+            self.core.remember_grant(newest);
+        }
+        self.roster = pool.roster;
+        self.revision = pool.revision;
+        self.seen.counters = pool.latest_grant;
+        self.be_current();
+        self.decide_anew(waiting);
+    }
+
+    /// Takes over what was changed in the pool and what others drew, and decides anew what was gathered and what the
+    /// database `overruled`. Grants in doubt stay reserved.
+    pub(crate) fn take_changes(
+        &mut self,
+        changed: Snapshot,
+        standing: &Standing,
+        overruled: Vec<Gathered>,
+        sealer: &Sealer,
+    ) {
+        let waiting = self.withdraw();
+        let mut again = self.release_overruled(overruled);
+        again.extend(waiting);
+        self.revision = changed.revision;
+        load::apply_changes(changed, &mut self.core, &mut self.roster, sealer);
+        self.adopt(standing);
+        self.seen.counters = self.seen.latest;
+        self.be_current();
+        self.decide_anew(again);
+    }
+
+    /// Takes over what others drew, and decides anew what was gathered.
+    pub(crate) fn take_counters(&mut self, standing: &Standing) {
+        let waiting = self.withdraw();
+        self.adopt(standing);
+        self.seen.counters = self.seen.latest;
+        self.be_current();
+        self.decide_anew(waiting);
+    }
+
+    /// Takes over the true counters of keys that others have used up. Of the grants that the database did not take those
+    /// that fit are sent again, apart from all others; the rest, and what was gathered, is decided anew.
+    pub(crate) fn refit(&mut self, standing: &Standing, grants: Vec<Gathered>) -> Refitted {
+        let waiting = self.withdraw();
+        self.adopt(standing);
+        let (mut fitting, mut others) = (Vec::with_capacity(grants.len()), Vec::new());
+        let mut is_moved = false;
+        // Where a limit is overrun, the newest goes first.
+        for mut gathered in grants.into_iter().rev() {
+            if self.core.fits(&gathered.grant) {
+                let windows = (gathered.grant.rate_since(), gathered.grant.budget_since());
+                gathered.grant = self.core.refreshed(gathered.grant);
+                is_moved |= windows != (gathered.grant.rate_since(), gathered.grant.budget_since());
+                fitting.push(gathered);
+            } else {
+                self.core.release(gathered.grant);
+                let mut asked = gathered.asked;
+                asked.overruled += 1;
+                others.push(asked);
+            }
+        }
+        fitting.reverse();
+        others.reverse();
+        let refitted = if is_moved || !others.is_empty() {
+            self.send_again(fitting);
+            Refitted::Moved
+        } else {
+            Refitted::Unmoved(fitting)
+        };
+        others.extend(waiting);
+        self.decide_anew(others);
+        refitted
+    }
+
+    /// Sends grants again as they are.
+    pub(crate) fn send_again(&mut self, grants: Vec<Gathered>) {
+        let mut batches: Vec<Gathering> = Vec::new();
+        for mut gathered in grants {
+            gathered.asked.overruled += 1;
+            if gathered.asked.overruled > MOST_OVERRULED {
+                self.core.release(gathered.grant);
+                let overloaded = DrawError::Unavailable(Unavailable::Overloaded);
+                let _ = gathered.asked.reply.send(Err(overloaded));
+                continue;
+            }
+            self.queued_draws += 1;
+            let rejected = match batches.last_mut() {
+                Some(batch) => batch.try_add(gathered),
+                None => Err(gathered),
+            };
+            if let Err(gathered) = rejected {
+                let mut batch = Gathering::default();
+                batch.try_add(gathered).expect("an empty batch takes any grant");
+                batches.push(batch);
+            }
+        }
+        for mut batch in batches.into_iter().rev() {
+            batch.close();
+            self.queue.push_front(Work::Draws(batch));
+        }
+    }
+
+    /// Gives back the limits of grants that the database overruled.
+    fn release_overruled(&mut self, grants: Vec<Gathered>) -> Vec<Asked> {
+        let mut asked = self.release(grants);
+        asked.iter_mut().for_each(|asked| asked.overruled += 1);
+        asked
+    }
+
+    fn adopt(&mut self, standing: &Standing) {
+        for key in &standing.keys {
+            let counters: Vec<FeatureTally> = key.counters.iter().map(feature_tally).collect();
+            let budget = tally(key.usage_window_start, key.usage_count);
+            self.core.adopt(key.key, budget, &counters);
+        }
+    }
+
+    fn be_current(&mut self) {
+        self.freshness = Freshness::Current;
+        self.confirm(&Ok(()));
+    }
+}
+
+fn overrule(gathered: Gathered) -> Asked {
+    let mut asked = gathered.asked;
+    asked.overruled += 1;
+    asked
+}
