@@ -3,6 +3,7 @@
 //! Defaults, then `keypooler.toml` (or `--config FILE`), then the environment, then flags, each
 //! hiding the one before. An empty value is none. No message holds a value.
 
+mod database;
 mod error;
 mod layers;
 mod names;
@@ -11,14 +12,15 @@ mod sources;
 mod values;
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use keypool_engine::{EncryptionKey, Synchronous};
+use keypool_engine::EncryptionKey;
 use secrecy::{ExposeSecret, SecretString};
 use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
 
+pub(crate) use database::DatabaseSettings;
 pub(crate) use error::ConfigError;
 use layers::Layers;
 pub(crate) use sources::{ConfigFile, Mode, Sources, environment};
@@ -40,14 +42,6 @@ pub(crate) struct Settings {
     pub(crate) log: LogSettings,
     /// What is accepted but should not stay so; for the log, once there is one.
     pub(crate) warnings: Vec<&'static str>,
-}
-
-/// Where the pool is stored, and how carefully.
-#[derive(Debug)]
-pub(crate) struct DatabaseSettings {
-    pub(crate) path: PathBuf,
-    pub(crate) synchronous: Synchronous,
-    pub(crate) busy_timeout: Duration,
 }
 
 /// Where the server listens, and how long it waits; `None` is for ever.
@@ -102,7 +96,7 @@ impl Settings {
             })?),
         };
         Ok(Self {
-            database: read_database(&layers)?,
+            database: database::read(&layers, sources.mode)?,
             encryption_key: read_encryption_key(&layers)?,
             warnings: warnings(admin_token.as_ref()),
             admin_token_is_in_environment: layers.is_in_environment("ADMIN_TOKEN"),
@@ -112,25 +106,6 @@ impl Settings {
         })
     }
 }
-
-fn read_database(layers: &Layers) -> Result<DatabaseSettings, ConfigError> {
-    if layers.is_given("DATABASE_URL") {
-        return Err(ConfigError::new(format!(
-            "{} is set, but this version does not support libSQL yet: unset it and set DB_PATH to \
-             use a local SQLite database",
-            layers.blame("DATABASE_URL")
-        )));
-    }
-    layers.parse("DB_MAX_OPEN_CONNS", |text| values::number(text, 1..=1))?;
-    Ok(DatabaseSettings {
-        path: layers.parse("DB_PATH", values::database_path)?,
-        synchronous: layers.parse("DB_SYNCHRONOUS", |text| values::word(text, &SYNCHRONOUS))?,
-        busy_timeout: layers.parse("DB_BUSY_TIMEOUT_MS", values::busy_timeout)?,
-    })
-}
-
-const SYNCHRONOUS: [(&str, Synchronous); 2] =
-    [("full", Synchronous::Full), ("normal", Synchronous::Normal)];
 
 fn read_server(layers: &Layers) -> Result<ServerSettings, ConfigError> {
     let port = layers.parse("SERVER_PORT", |text| values::number(text, 0..=u16::MAX))?;

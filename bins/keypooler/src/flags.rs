@@ -15,7 +15,9 @@ use crate::config::Mode;
     args_conflicts_with_subcommands = true,
     after_help = "Settings are read from keypooler.toml (or --config FILE), then from the \
                   environment, then from flags. Secrets come by ADMIN_TOKEN or ADMIN_TOKEN_FILE, \
-                  and ENCRYPTION_KEY or ENCRYPTION_KEY_FILE."
+                  ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, and DATABASE_AUTH_TOKEN or \
+                  DATABASE_AUTH_TOKEN_FILE. DATABASE_URL names a libSQL database that several \
+                  replicas may share, in place of a file."
 )]
 pub(crate) struct CommandLine {
     #[command(subcommand)]

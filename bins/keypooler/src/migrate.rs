@@ -1,21 +1,20 @@
 //! `keypooler migrate`: brings the database to this version's schema, or tells how far it is.
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use anyhow::Context;
 use keypool_engine::{Clock, Engine, EngineSettings, SchemaStatus, Shape, schema_status};
 
-use crate::config::Settings;
-use crate::serve::{sealer, store_settings};
+use crate::config::{DatabaseSettings, Settings};
+use crate::serve::sealer;
 
 /// Brings the database to this version's schema and ends. The way is that of a start to serve, so
 /// that sealed values are tried before anything is changed.
 pub(crate) async fn migrate(settings: Settings) -> anyhow::Result<()> {
-    let path = settings.database.path.clone();
-    let before = status_of(&path).await?;
+    let database = settings.database.clone();
+    let before = status_of(&database).await?;
     let engine = Engine::open(EngineSettings {
-        store: store_settings(&settings.database),
+        store: settings.database.into(),
         sealer: sealer(settings.encryption_key),
         admin_tokens: Vec::new(),
         clock: Clock::System,
@@ -26,25 +25,25 @@ pub(crate) async fn migrate(settings: Settings) -> anyhow::Result<()> {
     engine.close().await;
 
     let done = if before.pending.is_empty() { "already has" } else { "now has" };
-    let after = status_of(&path).await?;
+    let after = status_of(&database).await?;
     let shape = name(after.shape);
-    print(&format!("{} {done} {shape}\n", path.display()));
+    print(&format!("{database} {done} {shape}\n"));
     Ok(())
 }
 
 /// Prints how far the database is; changes nothing.
 pub(crate) async fn status(settings: &Settings) -> anyhow::Result<()> {
-    let path = &settings.database.path;
-    print(&report(path, &status_of(path).await?));
+    let database = &settings.database;
+    print(&report(database, &status_of(database).await?));
     Ok(())
 }
 
-async fn status_of(path: &Path) -> anyhow::Result<SchemaStatus> {
-    schema_status(path).await.context("the database's state could not be read")
+async fn status_of(database: &DatabaseSettings) -> anyhow::Result<SchemaStatus> {
+    schema_status(database.clone()).await.context("the database's state could not be read")
 }
 
-fn report(path: &Path, status: &SchemaStatus) -> String {
-    let mut text = format!("database: {}\nshape:    {}\n", path.display(), name(status.shape));
+fn report(database: &DatabaseSettings, status: &SchemaStatus) -> String {
+    let mut text = format!("database: {database}\nshape:    {}\n", name(status.shape));
     for migration in &status.applied {
         let line = format!("applied:  {} {}", migration.version, migration.name);
         text.push_str(&format!("{line}, {}\n", migration.applied_at));

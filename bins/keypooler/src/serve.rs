@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, bail};
 use keypool_engine::{
-    Clock, EncryptionKey, Engine, EngineSettings, Sealer, SqliteSettings, Token, TokenDigest,
+    Broken, Clock, EncryptionKey, Engine, EngineSettings, Sealer, Token, TokenDigest,
 };
 use keypool_http::{Drained, HttpSettings};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::{DatabaseSettings, Mode, Port, ServerSettings, Settings};
+use crate::config::{Mode, Port, ServerSettings, Settings};
 use crate::dev::{self, AdminShown, Tour};
 use crate::listener::Listener;
 use crate::signals::Signals;
@@ -36,9 +36,9 @@ pub(crate) async fn serve(
     // From here on the digest is enough, except to show how to call.
     let shown_token = (mode == Mode::Dev).then_some(admin_token);
 
-    let database = settings.database.path.display().to_string();
+    let database = settings.database.to_string();
     let engine = Engine::open(EngineSettings {
-        store: store_settings(&settings.database),
+        store: settings.database.into(),
         sealer: sealer(settings.encryption_key),
         admin_tokens: vec![admin_digest],
         clock: Clock::System,
@@ -66,30 +66,27 @@ pub(crate) async fn serve(
 }
 
 /// Comes to pass when serving is to end.
-async fn end(asked: impl Future<Output = ()>, broken: impl Future<Output = ()>) {
+async fn end(asked: impl Future<Output = ()>, broken: impl Future<Output = Broken>) {
     tokio::select! {
         () = asked => {}
-        () = broken => tracing::error!("the engine broke: draining"),
+        _ = broken => tracing::error!("the engine can record nothing more: draining"),
     }
 }
 
 /// Fails if the engine broke.
-async fn verdict(broken: impl Future<Output = ()>) -> anyhow::Result<()> {
+async fn verdict(broken: impl Future<Output = Broken>) -> anyhow::Result<()> {
     tokio::select! {
         biased;
-        () = broken => bail!(
-            "the engine broke, through a bug in keypooler, and could record nothing more: start it again"
-        ),
+        broken = broken => bail!("{}", match broken {
+            Broken::Bug => {
+                "the engine broke, through a bug in keypooler, and could record nothing more: start it again"
+            }
+            Broken::Outdated => {
+                "a newer keypooler has brought the database to its schema, and this one can record nothing more: \
+                 start the newer version"
+            }
+        }),
         () = future::ready(()) => Ok(()),
-    }
-}
-
-/// Where and how the pool is stored.
-pub(crate) fn store_settings(database: &DatabaseSettings) -> SqliteSettings {
-    SqliteSettings {
-        path: database.path.clone(),
-        synchronous: database.synchronous,
-        busy_timeout: database.busy_timeout,
     }
 }
 
@@ -151,13 +148,15 @@ mod tests {
     #[tokio::test]
     async fn serving_ends_when_it_is_asked_to_and_when_the_engine_broke() {
         end(ready(()), pending()).await;
-        end(pending(), ready(())).await;
+        end(pending(), ready(Broken::Bug)).await;
     }
 
     #[tokio::test]
     async fn only_a_broken_engine_is_a_failure_and_it_is_said_what_to_do() {
         assert!(verdict(pending()).await.is_ok());
-        let said = verdict(ready(())).await.unwrap_err().to_string();
+        let said = verdict(ready(Broken::Bug)).await.unwrap_err().to_string();
         assert!(said.contains("the engine broke") && said.contains("start it again"), "{said}");
+        let said = verdict(ready(Broken::Outdated)).await.unwrap_err().to_string();
+        assert!(said.contains("start the newer version"), "{said}");
     }
 }

@@ -19,7 +19,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             path: folder.path().join("pool.db"),
             synchronous: Synchronous::Full,
             busy_timeout: Duration::from_secs(5),
-        }.into(),
+        }
+        .into(),
         sealer: Sealer::plain(),
         admin_tokens: Vec::new(),
         clock: Clock::System,

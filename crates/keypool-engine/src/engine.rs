@@ -15,9 +15,9 @@ use crate::freshness::{DatabaseClock, Freshness};
 use crate::gathering::{Asked, Recorded};
 use crate::live::Live;
 use crate::load;
-use crate::watcher;
 use crate::timekeeper::{Timekeeper, TooFarBehind};
 use crate::views::{ConsumerView, Health, KeyView, TierView, UsageQuery, UsageView};
+use crate::watcher;
 use crate::{Caller, DrawError, DrawId, OpenError, Refusal, Served, Unavailable};
 
 /// What is listed of a shared database is at most so old, in milliseconds.
@@ -263,7 +263,7 @@ impl Engine {
         self.shared.live().now()
     }
 
-    /// All tiers, in order of name.
+    /// All tiers, in order of name, as memory has them ([`confirm_recent`](Engine::confirm_recent)).
     #[must_use]
     pub fn tiers(&self) -> Vec<TierView> {
         let mut tiers = self.shared.live().tier_views();
@@ -271,7 +271,8 @@ impl Engine {
         tiers
     }
 
-    /// All keys with their live counters, in order of creation. However many they are, draws pass between.
+    /// All keys with their live counters, in order of creation, as memory has them
+    /// ([`confirm_recent`](Engine::confirm_recent)). However many they are, draws pass between.
     pub async fn keys(&self) -> Vec<KeyView> {
         let mut keys = Vec::new();
         let mut after: Bound<KeyNo> = Bound::Unbounded;
@@ -286,7 +287,7 @@ impl Engine {
         }
     }
 
-    /// All consumers, in order of creation.
+    /// All consumers, in order of creation, as memory has them ([`confirm_recent`](Engine::confirm_recent)).
     #[must_use]
     pub fn consumers(&self) -> Vec<ConsumerView> {
         self.shared.live().consumer_views()
@@ -310,7 +311,7 @@ impl Engine {
         Ok(rows.into_iter().map(UsageView::from).collect())
     }
 
-    /// The state of the pool as a whole.
+    /// The state of the pool as a whole, as memory has it ([`confirm_recent`](Engine::confirm_recent)).
     #[must_use]
     pub fn health(&self) -> Health {
         let mut live = self.shared.live();

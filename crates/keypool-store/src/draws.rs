@@ -104,7 +104,8 @@ pub(crate) fn draw_statement(
         Order::Newest => (batch.events.as_slice(), [].as_slice()),
         Order::Anywhere => ([].as_slice(), batch.events.as_slice()),
     };
-    let leeway_ms = clock_leeway.map(|leeway| i64::try_from(leeway.as_millis()).unwrap_or(i64::MAX));
+    let leeway_ms =
+        clock_leeway.map(|leeway| i64::try_from(leeway.as_millis()).unwrap_or(i64::MAX));
     let mut of_key: FxHashMap<KeyNo, [GrantId; 2]> = FxHashMap::default();
     let sql = "INSERT INTO draw_batch (first, schema, replica, fence, sent_ms, leeway_ms, revision, events, strays, rates,
             budgets)

@@ -188,7 +188,9 @@ pub enum DriverError {
         message: String,
     },
     /// Calls to the database server cannot be secured.
-    #[error("calls to the database server cannot be secured: see DATABASE_URL and DATABASE_CA_FILE")]
+    #[error(
+        "calls to the database server cannot be secured: see DATABASE_URL and DATABASE_CA_FILE"
+    )]
     Tls(#[source] Box<dyn Error + Send + Sync>),
     /// The database server does not take the token.
     #[error("the database server refuses the token: see DATABASE_AUTH_TOKEN")]

@@ -50,7 +50,8 @@ pub(crate) fn with_moments(query: &str) -> String {
     let start = text.find(view).expect("migration 2 begins with the view of moments") + view.len();
     let end = text.find(";\n\n").expect("the view of moments ends before the next statement");
     let times = text.get(start..end).expect("the view of moments is one statement");
-    let rest = query.strip_prefix("WITH\n").map_or_else(|| query.to_owned(), |ctes| format!(", {ctes}"));
+    let rest =
+        query.strip_prefix("WITH\n").map_or_else(|| query.to_owned(), |ctes| format!(", {ctes}"));
     format!(
         "WITH takeover_times (written, ms) AS ({times}),
         takeover_moments (written, ms) AS MATERIALIZED (SELECT written, ms FROM takeover_times WHERE ms IS NOT NULL)
@@ -198,8 +199,12 @@ mod tests {
     #[test]
     fn moments_are_read_as_the_takeover_reads_them() {
         let query = with_moments("SELECT 1");
-        assert!(query.starts_with("WITH takeover_times (written, ms) AS (WITH moments (written) AS ("));
+        assert!(
+            query.starts_with("WITH takeover_times (written, ms) AS (WITH moments (written) AS (")
+        );
         assert!(query.contains("FROM offset_by),") && query.ends_with("SELECT 1"));
-        assert!(with_moments("WITH\na AS (SELECT 1) SELECT 1").ends_with(", a AS (SELECT 1) SELECT 1"));
+        assert!(
+            with_moments("WITH\na AS (SELECT 1) SELECT 1").ends_with(", a AS (SELECT 1) SELECT 1")
+        );
     }
 }

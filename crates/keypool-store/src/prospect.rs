@@ -35,10 +35,7 @@ pub(crate) enum Source {
 
 impl Source {
     /// Runs one statement that changes nothing to its rows.
-    pub(crate) async fn read(
-        &mut self,
-        statement: Statement,
-    ) -> Result<Vec<Row>, DriverError> {
+    pub(crate) async fn read(&mut self, statement: Statement) -> Result<Vec<Row>, DriverError> {
         match self {
             Source::File(file) => file.read(statement).await,
             #[cfg(feature = "libsql")]
@@ -52,6 +49,15 @@ impl Source {
             Source::File(file) => file.path(),
             #[cfg(feature = "libsql")]
             Source::Server(server) => server.place(),
+        }
+    }
+
+    /// Nothing is to be changed from here on, as far as that can be asked for.
+    async fn forbid_writes(&mut self) -> Result<(), DriverError> {
+        match self {
+            Source::File(file) => file.forbid_writes().await,
+            #[cfg(feature = "libsql")]
+            Source::Server(_) => Ok(()),
         }
     }
 
@@ -180,9 +186,7 @@ impl Prospect {
     /// The database cannot be read.
     pub async fn oddities(&mut self) -> Result<Vec<Oddity>, StoreError> {
         match self.shape {
-            Shape::Version(1) => {
-                list_oddities(&mut self.source).await.map_err(StoreError::Read)
-            }
+            Shape::Version(1) => list_oddities(&mut self.source).await.map_err(StoreError::Read),
             Shape::Empty | Shape::Version(_) => Ok(Vec::new()),
         }
     }
@@ -210,16 +214,10 @@ impl Prospect {
     /// # Errors
     /// The database cannot be read.
     pub async fn database_clock(&mut self) -> Result<Option<Timestamp>, StoreError> {
-        let clock = "SELECT CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER)";
-        match &self.source {
+        match &mut self.source {
             Source::File(_) => Ok(None),
             #[cfg(feature = "libsql")]
-            Source::Server(_) => {
-                let mut rows =
-                    self.source.read(Statement::new(clock)).await.map_err(StoreError::Read)?;
-                let now = rows.first_mut().map_or(Ok(None), Row::int_or_null);
-                Ok(now.map_err(StoreError::Read)?.map(Timestamp::from_millis))
-            }
+            Source::Server(server) => server.clock().await.map(Some).map_err(StoreError::Read),
         }
     }
 
@@ -283,10 +281,8 @@ async fn look_into(mut source: Source) -> Result<(Source, Shape), OpenStoreError
             return Err(refusal(path, unrecognised));
         }
     };
-    if let Source::File(file) = &mut source {
-        let failed = |source| OpenStoreError::Access { path, source };
-        file.forbid_writes().await.map_err(failed)?;
-    }
+    let failed = |source| OpenStoreError::Access { path, source };
+    source.forbid_writes().await.map_err(failed)?;
     Ok((source, shape))
 }
 

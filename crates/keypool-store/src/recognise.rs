@@ -159,9 +159,7 @@ fn demand(
 }
 
 /// Every table and view with its columns, SQLite's and libSQL's own left out.
-async fn columns(
-    source: &mut Source,
-) -> Result<BTreeMap<String, BTreeSet<String>>, DriverError> {
+async fn columns(source: &mut Source) -> Result<BTreeMap<String, BTreeSet<String>>, DriverError> {
     let statement = Statement::new(
         "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c
          WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'

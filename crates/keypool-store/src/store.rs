@@ -108,10 +108,8 @@ impl Store {
                 "INSERT INTO replicas (replica_no, fence) VALUES (?1, ?2)
                 ON CONFLICT (replica_no) DO UPDATE SET fence = excluded.fence",
             );
-            let write = vec![
-                issue.with(replica).touching(1),
-                seat.with(replica).with(fence).touching(1),
-            ];
+            let write =
+                vec![issue.with(replica).touching(1), seat.with(replica).with(fence).touching(1)];
             match self.driver.write(write).await {
                 Ok(()) => {
                     self.write_as(Sender { replica, fence });

@@ -81,6 +81,11 @@ impl Layers {
         self.origin(name) == Some(ENVIRONMENT)
     }
 
+    /// Whether a flag gave a setting.
+    pub(crate) fn is_flag(&self, name: &str) -> bool {
+        self.origin(name) == Some(FLAG)
+    }
+
     /// Whether a setting was given, rather than left at its default.
     pub(crate) fn is_given(&self, name: &str) -> bool {
         self.origin(name).is_some_and(|origin| origin != DEFAULT)

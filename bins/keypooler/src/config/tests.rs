@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 
+use keypool_engine::Synchronous;
+
 use super::*;
 
 const TOKEN: &str = "an-admin-token-for-tests";
@@ -62,9 +64,9 @@ fn defaults_are_the_original_s() {
     let settings = from_env(&[]).unwrap();
     assert_eq!(token(&settings), TOKEN);
     assert!(settings.encryption_key.is_none());
-    assert_eq!(settings.database.path, Path::new("./data/pool.db"));
-    assert_eq!(settings.database.busy_timeout, Duration::from_secs(5));
-    assert!(matches!(settings.database.synchronous, Synchronous::Full));
+    assert_eq!(settings.database.file().path, Path::new("./data/pool.db"));
+    assert_eq!(settings.database.file().busy_timeout, Duration::from_secs(5));
+    assert!(matches!(settings.database.file().synchronous, Synchronous::Full));
     assert_eq!(settings.server.host, "::".parse::<IpAddr>().unwrap());
     assert_eq!(settings.server.port, Port::Default(8080));
     assert_eq!(settings.server.read_timeout, seconds(30));
@@ -102,9 +104,9 @@ fn reads_every_variable() {
     ])
     .unwrap();
     assert!(settings.encryption_key.is_some());
-    assert_eq!(settings.database.path, Path::new("/srv/pool.db"));
-    assert_eq!(settings.database.busy_timeout, Duration::from_millis(250));
-    assert!(matches!(settings.database.synchronous, Synchronous::Normal));
+    assert_eq!(settings.database.file().path, Path::new("/srv/pool.db"));
+    assert_eq!(settings.database.file().busy_timeout, Duration::from_millis(250));
+    assert!(matches!(settings.database.file().synchronous, Synchronous::Normal));
     assert_eq!(settings.server.host, "127.0.0.1".parse::<IpAddr>().unwrap());
     assert_eq!(settings.server.port, Port::Asked(9090));
     assert_eq!(settings.server.read_timeout, seconds(1));
@@ -153,7 +155,7 @@ fn the_file_holds_numbers_and_truth_values_or_their_text() {
     let settings = read_exactly(&file, &[], &[], Mode::Serve).unwrap();
     assert_eq!(token(&settings), TOKEN);
     assert!(settings.encryption_key.is_some());
-    assert_eq!(settings.database.path, Path::new("./data/pool.db"));
+    assert_eq!(settings.database.file().path, Path::new("./data/pool.db"));
 }
 
 #[test]
@@ -164,7 +166,11 @@ fn every_setting_is_refused_by_name_and_without_its_value() {
         ("ADMIN_TOKEN_FILE", "/nowhere/hush"),
         ("ENCRYPTION_KEY", "hush"),
         ("ENCRYPTION_KEY_FILE", "/nowhere/hush"),
-        ("DATABASE_URL", "libsql://hush?authToken=hush"),
+        ("DATABASE_URL", "postgres://hush/hush"),
+        ("DATABASE_URL", "http://hush.example?authToken=hush"),
+        ("DATABASE_AUTH_TOKEN", "hush"),
+        ("DATABASE_AUTH_TOKEN_FILE", "/nowhere/hush"),
+        ("DATABASE_CA_FILE", "/nowhere/hush"),
         ("DB_PATH", ":memory:"),
         ("DB_PATH", "file:hush"),
         ("DB_PATH", "/"),
@@ -309,7 +315,7 @@ fn migrating_needs_no_admin_token() {
 fn development_has_its_own_defaults_and_needs_no_admin_token() {
     let settings = read_exactly("", &[], &[], Mode::Dev).unwrap();
     assert!(settings.admin_token.is_none());
-    assert_eq!(settings.database.path, Path::new("./data/dev.db"));
+    assert_eq!(settings.database.file().path, Path::new("./data/dev.db"));
     assert_eq!(settings.server.host, "127.0.0.1".parse::<IpAddr>().unwrap());
     assert_eq!(settings.server.port, Port::Default(8080));
     assert_eq!(settings.log.format, LogFormat::Pretty);
@@ -317,7 +323,7 @@ fn development_has_its_own_defaults_and_needs_no_admin_token() {
     let environment = [("DB_PATH", "/srv/dev.db"), ("LOG_FORMAT", "json")];
     let settings = read("", &environment, &[("SERVER_HOST", "::1")], Mode::Dev).unwrap();
     assert_eq!(token(&settings), TOKEN);
-    assert_eq!(settings.database.path, Path::new("/srv/dev.db"));
+    assert_eq!(settings.database.file().path, Path::new("/srv/dev.db"));
     assert_eq!(settings.server.host, "::1".parse::<IpAddr>().unwrap());
     assert_eq!(settings.log.format, LogFormat::Json);
 }
@@ -338,4 +344,73 @@ fn a_named_file_must_be_there_and_the_usual_one_need_not() {
     fs::write(&path, "server_port = 1").unwrap();
     assert_eq!(ConfigFile::read(Some(&path)).unwrap().unwrap().text, "server_port = 1");
     assert!(ConfigFile::read(None).unwrap().is_none());
+}
+
+#[cfg(feature = "libsql")]
+mod libsql {
+    use keypool_engine::{LibsqlSettings, StoreSettings};
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    const URL: (&str, &str) = ("DATABASE_URL", "libsql://db.example?authToken=hush");
+    const BARE_URL: (&str, &str) = ("DATABASE_URL", "libsql://db.example");
+
+    fn server(environment: &[(&'static str, &str)]) -> LibsqlSettings {
+        match StoreSettings::from(from_env(environment).unwrap().database) {
+            StoreSettings::Libsql(server) => server,
+            StoreSettings::Sqlite(file) => panic!("a file: {file:?}"),
+        }
+    }
+
+    fn token(server: &LibsqlSettings) -> Option<&str> {
+        server.auth_token.as_ref().map(|token| token.expose_secret())
+    }
+
+    #[test]
+    fn a_database_url_takes_the_place_of_a_file_as_in_the_original() {
+        let found = server(&[URL, ("DB_PATH", "./data/pool.db"), ("DB_MAX_OPEN_CONNS", "1")]);
+        assert_eq!(found.url.to_string(), "libsql://db.example");
+        assert_eq!((token(&found), found.connections.get()), (Some("hush"), 1));
+        assert_eq!(found.deadline, Duration::from_secs(5));
+        assert_eq!(found.clock_leeway, Some(Duration::from_secs(1)));
+        assert!(!format!("{found:?}").contains("hush"));
+        let shown = from_env(&[URL]).unwrap().database;
+        assert!(!format!("{shown} {shown:?}").contains("hush"));
+    }
+
+    #[test]
+    fn several_connections_are_the_default_and_bounded() {
+        assert_eq!(server(&[BARE_URL]).connections.get(), 4);
+        assert_eq!(server(&[BARE_URL, ("DB_MAX_OPEN_CONNS", "128")]).connections.get(), 128);
+        let refused = message(from_env(&[BARE_URL, ("DB_MAX_OPEN_CONNS", "129")]));
+        assert!(refused.starts_with("DB_MAX_OPEN_CONNS takes"), "{refused}");
+    }
+
+    #[test]
+    fn the_token_comes_by_the_url_a_variable_or_a_file_but_by_one_of_them() {
+        assert_eq!(token(&server(&[BARE_URL])), None);
+        let found = server(&[BARE_URL, ("DATABASE_AUTH_TOKEN", "hush")]);
+        assert_eq!(token(&found), Some("hush"));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        fs::write(&file, "hush\n").unwrap();
+        let by_file = ("DATABASE_AUTH_TOKEN_FILE", file.to_str().unwrap());
+        assert_eq!(token(&server(&[BARE_URL, by_file])), Some("hush"));
+        for beside in [by_file, ("DATABASE_AUTH_TOKEN", "hush")] {
+            let refused = message(from_env(&[URL, beside]));
+            assert!(refused.contains("contradict each other"), "{refused}");
+            assert!(!refused.contains("hush"), "{refused}");
+        }
+        let refused = message(from_env(&[BARE_URL, ("DATABASE_AUTH_TOKEN", "hush hush")]));
+        assert!(refused.starts_with("DATABASE_AUTH_TOKEN takes"), "{refused}");
+    }
+
+    #[test]
+    fn what_is_for_a_file_alone_contradicts_it() {
+        let refused = message(read("", &[BARE_URL], &[("DB_PATH", "x.db")], Mode::Serve));
+        assert!(refused.starts_with("--db and DATABASE_URL contradict"), "{refused}");
+        let refused = message(read("", &[BARE_URL], &[], Mode::Dev));
+        assert!(refused.starts_with("--dev is for a file of its own"), "{refused}");
+    }
 }

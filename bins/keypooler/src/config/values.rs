@@ -58,6 +58,12 @@ pub(crate) fn database_path(text: &str) -> Option<PathBuf> {
     (is_file && !path.is_dir()).then_some(path)
 }
 
+/// Whether a text can be sent as the token of a database server: those are signed and may be long.
+#[cfg(feature = "libsql")]
+pub(crate) fn is_auth_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// Whether a text can be sent as a bearer token, and by any client.
 pub(crate) fn is_bearer_token(text: &str) -> bool {
     (1..=1024).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())

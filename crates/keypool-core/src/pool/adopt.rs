@@ -39,7 +39,6 @@ impl Pool {
     }
 
     /// The same outstanding grant with the windows that it counts in by now: [`adopt`](Pool::adopt) may have moved it.
-    #[must_use]
     pub fn refreshed(&self, grant: Grant) -> Grant {
         match self.reservations.get(grant.reservation) {
             Some(own) if own.id == grant.id => Grant {

@@ -35,7 +35,8 @@ pub(super) async fn catch_up(shared: &Shared, overruled: Vec<Gathered>) {
     };
     let loaded = match shared.store.load_since(revision, last_feature).await {
         Ok(snapshot) if snapshot.extent == Extent::Whole => {
-            shared.live().take_over(shared.build(snapshot), overruled);
+            let pool = shared.build(snapshot);
+            shared.live().take_over(pool, overruled);
             return;
         }
         Ok(snapshot) if shared.store.is_shared() => {

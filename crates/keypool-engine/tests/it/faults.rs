@@ -98,6 +98,9 @@ async fn a_commit_in_doubt_reveals_nothing_and_ends_as_the_database_has_it() {
     assert!(matches!(failed, DrawError::Unavailable(Unavailable::Store)), "{failed:?}");
     assert!(engine.confirm_current().await.is_err());
     hide_events(&mut intruder, "hidden", "usage_events").await;
+    // The connection that was opened meanwhile takes the table for hidden, fails and is replaced.
+    let failed = draw(&engine, "f").await.unwrap_err();
+    assert!(matches!(failed, DrawError::Unavailable(Unavailable::Store)), "{failed:?}");
     assert_eq!(value(&engine, "f").await, "value-of-k1");
     assert_eq!(refusal(draw(&engine, "f").await), Refusal::NoUsableKey);
     assert_eq!(home.number("SELECT count(*) FROM usage_events").await, 1);

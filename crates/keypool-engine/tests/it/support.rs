@@ -49,7 +49,13 @@ impl Home {
             busy_timeout: Duration::from_millis(20),
         };
         let clock = Clock::Manual(self.clock.clone());
-        EngineSettings { store: store.into(), sealer, admin_tokens: Vec::new(), clock, accept_clock: false }
+        EngineSettings {
+            store: store.into(),
+            sealer,
+            admin_tokens: Vec::new(),
+            clock,
+            accept_clock: false,
+        }
     }
 
     /// A connection of another program to the same file.

@@ -23,6 +23,7 @@ struct Consumer<'a> {
 /// Lists the consumers, in order of creation.
 pub(crate) async fn list_consumers(app: &App, _: Admin, input: &Input<'_>) -> Answer {
     let [] = input.query([])?;
+    app.engine.confirm_recent().await?;
     let consumers = app.engine.consumers();
     Ok(Reply::array(StatusCode::OK, &consumers, shape).await)
 }

@@ -40,6 +40,7 @@ struct Usage {
 /// Lists the keys, in order of creation.
 pub(crate) async fn list_keys(app: &App, _: Admin, input: &Input<'_>) -> Answer {
     let [] = input.query([])?;
+    app.engine.confirm_recent().await?;
     let keys = app.engine.keys().await;
     Ok(Reply::array(StatusCode::OK, &keys, shape).await)
 }

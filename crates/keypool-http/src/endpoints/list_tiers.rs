@@ -28,6 +28,7 @@ struct RateLimit {
 /// Lists the tiers.
 pub(crate) async fn list_tiers(app: &App, _: Admin, input: &Input<'_>) -> Answer {
     let [] = input.query([])?;
+    app.engine.confirm_recent().await?;
     let tiers = app.engine.tiers();
     Ok(Reply::array(StatusCode::OK, &tiers, shape).await)
 }

@@ -20,6 +20,7 @@ struct PoolHealth<'a> {
 /// Shows how many keys there are, and what is wrong with the pool.
 pub(crate) async fn show_pool_health(app: &App, _: Admin, input: &Input<'_>) -> Answer {
     let [] = input.query([])?;
+    app.engine.confirm_recent().await?;
     let health = app.engine.health();
     Ok(Reply::ok(&PoolHealth {
         pool_size: health.pool_size,

@@ -45,7 +45,8 @@ impl Pool {
                 path: folder.path().join("pool.db"),
                 synchronous: Synchronous::Normal,
                 busy_timeout: Duration::from_secs(5),
-            }.into(),
+            }
+            .into(),
             sealer: Sealer::plain(),
             admin_tokens: vec![TokenDigest::of(ADMIN)],
             clock: Clock::Manual(clock.clone()),

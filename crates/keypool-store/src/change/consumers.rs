@@ -55,7 +55,8 @@ pub(super) fn add(write: &mut Vec<Statement>, consumer: &NewConsumer, stamp: Sta
 
 /// The admin's row, number 0, is never deleted.
 pub(super) fn delete(write: &mut Vec<Statement>, no: ConsumerNo, stamp: Stamp) {
-    let bury = "UPDATE consumers SET deleted_ms = ?2, token_digest = NULL, is_active = 0, revision = ?3
+    let bury =
+        "UPDATE consumers SET deleted_ms = ?2, token_digest = NULL, is_active = 0, revision = ?3
         WHERE consumer_no = ?1 AND consumer_no <> 0 AND deleted_ms IS NULL";
     let bury = Statement::new(bury).with(no.get()).with(stamp.at.as_millis());
     write.push(bury.with(stamp.revision).touching(1));

@@ -142,7 +142,11 @@ mod tests {
         Ok((url.to_string(), url.base(), token.map(|token| token.expose_secret().to_owned())))
     }
 
-    fn of(shown: &str, base: &str, token: Option<&str>) -> Result<(String, String, Option<String>), DatabaseUrlError> {
+    fn of(
+        shown: &str,
+        base: &str,
+        token: Option<&str>,
+    ) -> Result<(String, String, Option<String>), DatabaseUrlError> {
         Ok((shown.to_owned(), base.to_owned(), token.map(str::to_owned)))
     }
 
@@ -157,7 +161,11 @@ mod tests {
     #[test]
     fn reads_https_and_http_on_loopback() {
         let table = [
-            ("https://db.example:8443/pool/", "https://db.example:8443/pool", "https://db.example:8443/pool"),
+            (
+                "https://db.example:8443/pool/",
+                "https://db.example:8443/pool",
+                "https://db.example:8443/pool",
+            ),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080", "http://127.0.0.1:8080"),
             ("http://localhost/?authToken=", "http://localhost", "http://localhost:80"),
             ("http://[::1]:9/", "http://[::1]:9", "http://[::1]:9"),

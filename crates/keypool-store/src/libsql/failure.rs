@@ -5,10 +5,10 @@ use crate::driver::DriverError;
 
 /// The error of the boundary for one of the client library's.
 pub(super) fn driver_error(error: libsql::Error) -> DriverError {
-    match error {
-        libsql::Error::Hrana(error) => hrana(&error.to_string()),
-        other => DriverError::Broken(Box::new(other)),
+    if let libsql::Error::Hrana(error) = &error {
+        return hrana(&error.to_string());
     }
+    DriverError::Broken(Box::new(error))
 }
 
 fn hrana(text: &str) -> DriverError {
@@ -61,16 +61,15 @@ fn answered(status: u16) -> DriverError {
 /// An error that the server's SQLite has with a statement: its sentence, and SQLite's name for it, which the answer to a
 /// batch lacks.
 fn sql(message: &str, code: &str) -> DriverError {
-    let message = ["SQLite error: ", "SQLite input error: "]
+    let message = ["SQLite error: ", "SQL input error: ", "SQLite input error: "]
         .iter()
         .find_map(|prefix| message.strip_prefix(prefix))
         .unwrap_or(message);
     if let Some(touched) = touched(message) {
         return touched;
     }
-    if let Some(place) = message.find("keypooler: ") {
-        let word: String = message.chars().skip(message[..place].chars().count()).collect();
-        return DriverError::Raised(word.trim_end_matches(['\'', '"', '`']).to_owned());
+    if let Some((_, word)) = message.split_once("keypooler: ") {
+        return DriverError::Raised(format!("keypooler: {word}"));
     }
     let is = |family: &str| code == family || code.starts_with(&format!("{family}_"));
     if is("SQLITE_BUSY") || is("SQLITE_LOCKED") || message.contains("database is locked") {
@@ -154,9 +153,18 @@ mod tests {
             ("http error: `connection closed before message completed`", true),
             ("json error: `EOF while parsing`", true),
             ("unexpected response: `x`", true),
-            ("stream error: `Error { message: \"disk I/O error\", code: \"SQLITE_IOERR_WRITE\" }`", true),
-            ("stream error: `Error { message: \"no such table: x\", code: \"SQLITE_ERROR\" }`", false),
-            ("stream error: `Error { message: \"database is locked\", code: \"SQLITE_BUSY\" }`", false),
+            (
+                "stream error: `Error { message: \"disk I/O error\", code: \"SQLITE_IOERR_WRITE\" }`",
+                true,
+            ),
+            (
+                "stream error: `Error { message: \"no such table: x\", code: \"SQLITE_ERROR\" }`",
+                false,
+            ),
+            (
+                "stream error: `Error { message: \"database is locked\", code: \"SQLITE_BUSY\" }`",
+                false,
+            ),
         ];
         for (text, doubt) in table {
             assert_eq!(hrana(text).leaves_doubt(), doubt, "{text}");

@@ -40,20 +40,20 @@ fn inline(text: &mut String, statement: &Statement) {
     while let Some(next) = rest.find(['?', '\'']) {
         let (before, from) = rest.split_at(next);
         text.push_str(before);
-        let after = &from[1..];
-        let digits = after.len() - after.trim_start_matches(|char: char| char.is_ascii_digit()).len();
-        let (number, behind) = after.split_at(digits);
-        let param = number.parse::<usize>().ok().and_then(|number| statement.params.get(number.checked_sub(1)?));
-        if from.starts_with('\'') {
-            is_quoted = !is_quoted;
-            text.push('\'');
-            rest = after;
-        } else if let (Some(param), false) = (param, is_quoted) {
-            literal(text, param);
-            rest = behind;
-        } else {
-            text.push('?');
-            rest = after;
+        let (mark, after) = from.split_at(1);
+        let behind = after.trim_start_matches(|char: char| char.is_ascii_digit());
+        let number = after.strip_suffix(behind).and_then(|digits| digits.parse::<usize>().ok());
+        let param = number.and_then(|number| statement.params.get(number.checked_sub(1)?));
+        rest = after;
+        match param {
+            Some(param) if mark == "?" && !is_quoted => {
+                literal(text, param);
+                rest = behind;
+            }
+            Some(_) | None => {
+                is_quoted ^= mark == "'";
+                text.push_str(mark);
+            }
         }
     }
     text.push_str(rest);

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use keypool_core::Timestamp;
+
 use crate::driver::{DriverError, Row, Statement};
 use crate::error::OpenStoreError;
 use crate::libsql::{Libsql, LibsqlSettings};
@@ -19,9 +21,7 @@ pub(crate) struct ServerProspect {
 pub(super) async fn call(settings: LibsqlSettings) -> Result<ServerProspect, OpenStoreError> {
     let place = PathBuf::from(settings.url.to_string());
     match Libsql::new(&settings).await {
-        Ok(driver) => {
-            Ok(ServerProspect { place, driver, clock_leeway: settings.clock_leeway })
-        }
+        Ok(driver) => Ok(ServerProspect { place, driver, clock_leeway: settings.clock_leeway }),
         Err(source) => Err(OpenStoreError::Access { path: place, source }),
     }
 }
@@ -29,6 +29,14 @@ pub(super) async fn call(settings: LibsqlSettings) -> Result<ServerProspect, Ope
 impl ServerProspect {
     pub(super) async fn read(&self, statement: Statement) -> Result<Vec<Row>, DriverError> {
         self.driver.read(statement).await
+    }
+
+    /// The database's own clock.
+    pub(super) async fn clock(&self) -> Result<Timestamp, DriverError> {
+        let clock = "SELECT CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER)";
+        let mut rows = self.driver.read(Statement::new(clock)).await?;
+        let broken_off = || DriverError::Unanswered("a list broke off".to_owned());
+        rows.first_mut().ok_or_else(broken_off)?.int().map(Timestamp::from_millis)
     }
 
     /// Where the database is, without the token.

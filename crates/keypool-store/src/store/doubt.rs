@@ -93,14 +93,17 @@ impl Store {
     /// Takes another fence, so that nothing sent under the one before can arrive any more. Sure when it returns.
     async fn raise_fence(&self) -> Result<(), DriverError> {
         let Some(sender) = self.sender() else {
-            return Err(DriverError::Unanswered("a store without a number has no fence".to_owned()));
+            return Err(DriverError::Unanswered(
+                "a store without a number has no fence".to_owned(),
+            ));
         };
         let fence = new_fence();
-        let raise = Statement::new("UPDATE replicas SET fence = ?1 WHERE replica_no = ?2 AND fence = ?3")
-            .with(fence)
-            .with(sender.replica)
-            .with(sender.fence)
-            .touching(1);
+        let raise =
+            Statement::new("UPDATE replicas SET fence = ?1 WHERE replica_no = ?2 AND fence = ?3")
+                .with(fence)
+                .with(sender.replica)
+                .with(sender.fence)
+                .touching(1);
         match self.driver.write(vec![raise]).await {
             Ok(()) => {}
             // Nobody has the number any more or somebody else has it: nothing of ours can arrive.

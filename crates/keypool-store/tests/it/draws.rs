@@ -5,7 +5,8 @@ use keypool_core::Timestamp;
 use keypool_store::{ChangeKind, NewKey, Store, WriteError};
 
 use crate::support::{
-    Draw, Fresh, NOON, batch, change, covers, draw, dump, empty, grant, is_recorded, key, seeded, tier,
+    Draw, Fresh, NOON, batch, change, covers, draw, dump, empty, grant, is_recorded, key, seeded,
+    tier,
 };
 
 async fn assert_spent(fresh: &Fresh, draws: &[Draw]) {

@@ -7,8 +7,7 @@ use std::time::Duration;
 use keypool_core::{ConsumerNo, FeatureNo, GrantId, KeyNo, ReplicaNo, TierNo, Timestamp};
 use keypool_store::{
     BudgetCharge, Change, ChangeKind, DrawBatch, EventRow, NewConsumer, NewKey, NewTier,
-    RateCharge, Store, SqliteSettings, Synchronous, TierFeature,
-    UsageQuery,
+    RateCharge, SqliteSettings, Store, Synchronous, TierFeature, UsageQuery,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
