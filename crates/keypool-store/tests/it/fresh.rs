@@ -1,11 +1,10 @@
 //! Databases for the tests, as SQLite files.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use keypool_store::{Prospect, Store, inspect};
+use keypool_store::{Prospect, SqliteSettings, Store, Synchronous, inspect};
 use tempfile::TempDir;
-
-use crate::support::settings;
 
 /// A store on a database of its own.
 pub(crate) struct Fresh {
@@ -33,4 +32,12 @@ pub(crate) async fn prospect(path: &Path) -> Prospect {
 
 pub(crate) async fn open(path: &Path) -> Store {
     prospect(path).await.open().await.unwrap()
+}
+
+pub(crate) fn settings(path: &Path) -> SqliteSettings {
+    SqliteSettings {
+        path: path.to_owned(),
+        synchronous: Synchronous::Full,
+        busy_timeout: Duration::from_millis(50),
+    }
 }

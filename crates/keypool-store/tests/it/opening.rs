@@ -6,8 +6,9 @@ use std::path::Path;
 
 use keypool_store::{OpenStoreError, Shape, SqliteSettings, Synchronous, inspect, schema_status};
 
+use crate::fresh::settings;
 use crate::support::{
-    batch, draw, dump, empty, grant, is_recorded, open, original, rows, run, seeded, settings,
+    batch, draw, dump, empty, grant, is_recorded, open, original, rows, run, seeded,
 };
 
 fn mode(path: &Path) -> u32 {

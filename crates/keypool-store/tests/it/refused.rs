@@ -5,7 +5,8 @@ use std::path::Path;
 
 use keypool_store::{OpenStoreError, inspect};
 
-use crate::support::{empty, original, raw, run, settings};
+use crate::fresh::settings;
+use crate::support::{empty, original, raw, run};
 
 /// Tries to open the file, which must be refused, and gives the sentence.
 async fn refusal(path: &Path) -> String {

@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use keypool_core::{ConsumerNo, FeatureNo, GrantId, KeyNo, ReplicaNo, TierNo, Timestamp};
 use keypool_store::{
     BudgetCharge, Change, ChangeKind, DrawBatch, EventRow, NewConsumer, NewKey, NewTier,
-    RateCharge, SqliteSettings, Store, Synchronous, TierFeature, UsageQuery,
+    RateCharge, Store, TierFeature, UsageQuery,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
@@ -32,14 +31,6 @@ pub(crate) async fn seeded() -> Fresh {
     change(&fresh.store, 3, ChangeKind::AddKeys(vec![key(1), limited, windowed])).await;
     change(&fresh.store, 4, ChangeKind::AddConsumer(consumer(1, "bot", &[1]))).await;
     fresh
-}
-
-pub(crate) fn settings(path: &Path) -> SqliteSettings {
-    SqliteSettings {
-        path: path.to_owned(),
-        synchronous: Synchronous::Full,
-        busy_timeout: Duration::from_millis(50),
-    }
 }
 
 /// Applies a change that must succeed.

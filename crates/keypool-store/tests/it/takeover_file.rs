@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use keypool_store::{Shape, inspect};
 
-use crate::support::{dump, open, original, raw, rows, settings};
+use crate::fresh::settings;
+use crate::support::{dump, open, original, raw, rows};
 
 #[tokio::test]
 async fn looking_at_it_finds_every_value_and_changes_nothing() {
