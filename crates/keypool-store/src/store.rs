@@ -133,15 +133,8 @@ impl Store {
     /// from an earlier try; otherwise the commit is known to have failed, or it cannot be known.
     pub async fn commit_draws(&self, batch: &DrawBatch) -> Result<(), WriteError> {
         match self.try_draws(batch).await {
-            Err(Attempt::Lost) => match self.try_draws(batch).await {
-                Err(Attempt::Lost) => Err(WriteError::Failed(StoreError::Write(
-                    DriverError::Unanswered("twice, and nothing was written".to_owned()),
-                ))),
-                Err(Attempt::Ended(error)) => Err(error),
-                Ok(()) => Ok(()),
-            },
-            Err(Attempt::Ended(error)) => Err(error),
-            Ok(()) => Ok(()),
+            Err(Attempt::Lost(_)) => self.try_draws(batch).await.map_err(Attempt::into_error),
+            outcome => outcome.map_err(Attempt::into_error),
         }
     }
 
@@ -163,23 +156,33 @@ impl Store {
         }
     }
 
-    /// Applies an admin change and raises the revision by one, all or nothing.
+    /// Applies an admin change and raises the revision by one, all or nothing. One whose answer is lost is looked for, and
+    /// sent once more if it did not arrive.
     ///
     /// # Errors
     /// [`WriteError::Stale`] if the revision is not the one that the change was decided on, [`WriteError::Fenced`] and
     /// [`WriteError::Upgraded`] as for draws; otherwise the change is known to have failed, or it cannot be known.
     pub async fn change(&self, change: &Change) -> Result<(), WriteError> {
         let id = Uuid::now_v7().to_string();
-        let Err(error) = self.driver.write(change.statements(&id, self.sender())).await else {
-            return Ok(());
-        };
-        if let DriverError::Touched { statement: 0, .. } = error {
-            return Err(self.why_untouched(change.base).await);
+        match self.try_change(change, &id).await {
+            Err(Attempt::Lost(_)) => {
+                self.try_change(change, &id).await.map_err(Attempt::into_error)
+            }
+            outcome => outcome.map_err(Attempt::into_error),
         }
-        if !error.leaves_doubt() {
-            return Err(failed(error));
+    }
+
+    async fn try_change(&self, change: &Change, id: &str) -> Result<(), Attempt> {
+        match self.driver.write(change.statements(id, self.sender())).await {
+            Ok(()) => Ok(()),
+            Err(DriverError::Touched { statement: 0, .. }) => {
+                self.explain_untouched(change.base, id).await
+            }
+            Err(error) if error.leaves_doubt() => {
+                self.look_for_change(change.base, id, error).await
+            }
+            Err(error) => Err(Attempt::Ended(failed(error))),
         }
-        self.look_for_change(change.base, &id, error).await
     }
 
     /// The pool's revision: a number that every admin change raises.
@@ -242,11 +245,20 @@ impl Store {
     }
 }
 
-/// How a try to write draws ended, if not well.
+/// How a try to write ended, if not well.
 enum Attempt {
     /// Its answer was lost, nothing of it was written, and nothing of it can be written any more.
-    Lost,
+    Lost(DriverError),
     Ended(WriteError),
+}
+
+impl Attempt {
+    fn into_error(self) -> WriteError {
+        match self {
+            Attempt::Lost(error) => failed(error),
+            Attempt::Ended(error) => error,
+        }
+    }
 }
 
 /// A number that nobody else has.

@@ -1,8 +1,8 @@
 //! The connections to a libSQL server: how many there may be, what each is used for, and when it is given up.
 //!
 //! A connection of the libsql crate is a socket of its own and, after a query, a stream on the server, which dies when
-//! nobody uses it for ten seconds. Reads keep it, with what they prepared on it, so that a read is one round trip; a
-//! statement that writes ends it within its own request.
+//! nobody uses it for ten seconds. Reads keep it, with what they prepared on it, so that a read is one round trip. A
+//! statement that writes prefers a connection without a stream, and ends one within its own request.
 
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
@@ -32,8 +32,17 @@ struct Slot {
     connection: Connection,
     prepared: FxHashMap<&'static str, libsql::Statement>,
     used: Instant,
-    /// Whether something was asked over it before: then its socket may have been closed meanwhile.
+    /// Whether a read has left a stream open.
+    has_stream: bool,
+    /// Whether nothing was asked over it before: its socket can't have been closed, nor its stream, meanwhile.
     is_fresh: bool,
+}
+
+/// What a connection is taken for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Read,
+    Write,
 }
 
 impl Connections {
@@ -44,24 +53,26 @@ impl Connections {
 
     /// Runs a statement to its rows. Once again where the connection turns out to be a dead one.
     pub(super) async fn read(&self, statement: Statement) -> Result<Vec<Row>, DriverError> {
-        let (_turn, mut slot) = self.take().await?;
+        let (_turn, mut slot) = self.take(Use::Read).await?;
         let mut outcome = slot.read(&statement).await;
         if outcome.is_err() && !slot.is_fresh {
             slot = self.open()?;
             outcome = slot.read(&statement).await;
         }
-        self.keep(slot, outcome.is_ok());
+        self.keep(slot, Use::Read, outcome.is_ok());
         outcome
     }
 
     /// Runs one statement that gives no rows: one request, which is a transaction of its own and leaves no stream open.
     pub(super) async fn execute(&self, statement: Statement) -> Result<(), DriverError> {
-        let (_turn, slot) = self.take().await?;
-        let params = bound(statement.params);
-        let executed = slot.connection.execute(&statement.sql, params).await;
-        let outcome = executed.map_err(driver_error);
+        let (_turn, mut slot) = self.take(Use::Write).await?;
+        let mut outcome = slot.execute(&statement).await;
+        if is_dead(&outcome) && !slot.is_fresh {
+            slot = self.open()?;
+            outcome = slot.execute(&statement).await;
+        }
         let is_verdict = matches!(outcome, Ok(_) | Err(DriverError::Raised(_)));
-        self.keep(slot, is_verdict);
+        self.keep(slot, Use::Write, is_verdict);
         match (statement.touches, outcome?) {
             (Touches::Exactly(wanted), touched) if wanted != touched => {
                 Err(DriverError::Touched { statement: 0, wanted, touched })
@@ -72,9 +83,13 @@ impl Connections {
 
     /// Runs a text that begins and ends its own transaction: one request, whose stream is closed whatever comes of it.
     pub(super) async fn run(&self, text: &str) -> Result<(), DriverError> {
-        let (_turn, slot) = self.take().await?;
-        let outcome = slot.connection.execute_batch(text).await.map(drop).map_err(driver_error);
-        self.keep(slot, outcome.is_ok());
+        let (_turn, mut slot) = self.take(Use::Write).await?;
+        let mut outcome = slot.run(text).await;
+        if is_dead(&outcome) && !slot.is_fresh {
+            slot = self.open()?;
+            outcome = slot.run(text).await;
+        }
+        self.keep(slot, Use::Write, outcome.is_ok());
         outcome
     }
 
@@ -84,16 +99,21 @@ impl Connections {
         self.idle().clear();
     }
 
-    /// A connection, once there may be one more.
-    async fn take(&self) -> Result<(SemaphorePermit<'_>, Slot), DriverError> {
+    /// A connection, once there may be one more: an idle one that suits, any idle one, or a new one.
+    async fn take(&self, purpose: Use) -> Result<(SemaphorePermit<'_>, Slot), DriverError> {
         let closed = |_| DriverError::Unreachable(Box::new(DriverError::Closed));
         let turn = self.turns.acquire().await.map_err(closed)?;
-        let idle = self.idle().pop();
+        let idle = {
+            let mut idle = self.idle();
+            let wants_stream = purpose == Use::Read;
+            let suits = idle.iter().rposition(|slot| slot.has_stream == wants_stream);
+            suits.map(|place| idle.swap_remove(place)).or_else(|| idle.pop())
+        };
         let slot = match idle {
             None => self.open()?,
             Some(slot) => slot,
         };
-        if slot.used.elapsed() > STREAM_LIFE {
+        if slot.has_stream && slot.used.elapsed() > STREAM_LIFE {
             slot.connection.reset().await;
         }
         Ok((turn, slot))
@@ -102,13 +122,14 @@ impl Connections {
     fn open(&self) -> Result<Slot, DriverError> {
         let connection = self.database.connect().map_err(driver_error)?;
         let prepared = FxHashMap::default();
-        Ok(Slot { connection, prepared, used: Instant::now(), is_fresh: true })
+        Ok(Slot { connection, prepared, used: Instant::now(), has_stream: false, is_fresh: true })
     }
 
     /// Keeps a connection that is in order. One that is not is closed, and with it its stream.
-    fn keep(&self, mut slot: Slot, is_in_order: bool) {
+    fn keep(&self, mut slot: Slot, purpose: Use, is_in_order: bool) {
         if is_in_order && slot.connection.is_autocommit() && !self.turns.is_closed() {
             slot.used = Instant::now();
+            slot.has_stream = purpose == Use::Read;
             slot.is_fresh = false;
             self.idle().push(slot);
         }
@@ -141,6 +162,21 @@ impl Slot {
         }
         Ok(read)
     }
+
+    async fn execute(&self, statement: &Statement) -> Result<u64, DriverError> {
+        let params = bound(statement.params.clone());
+        self.connection.execute(&statement.sql, params).await.map_err(driver_error)
+    }
+
+    async fn run(&self, text: &str) -> Result<(), DriverError> {
+        self.connection.execute_batch(text).await.map(drop).map_err(driver_error)
+    }
+}
+
+/// Whether the server did not know the stream of the request any more, or the client library had no way to it: nothing was
+/// carried out.
+fn is_dead<T>(outcome: &Result<T, DriverError>) -> bool {
+    matches!(outcome, Err(DriverError::Status(_) | DriverError::Unreachable(_)))
 }
 
 fn bound(params: Vec<Value>) -> Vec<LibsqlValue> {

@@ -25,7 +25,7 @@ impl Store {
         }
         let Ok(recorded) = self.recorded(batch).await else { return Err(in_doubt(error)) };
         match recorded.len() {
-            0 if is_lost(&error) => Err(Attempt::Lost),
+            0 if is_lost(&error) => Err(Attempt::Lost(error)),
             0 => Err(Attempt::Ended(failed(error))),
             // After an error of the disk, what is seen is not known to be on it.
             _ if !is_lost(&error) => Err(in_doubt(error)),
@@ -40,36 +40,42 @@ impl Store {
         base: i64,
         id: &str,
         error: DriverError,
-    ) -> Result<(), WriteError> {
+    ) -> Result<(), Attempt> {
+        let in_doubt = |error| Attempt::Ended(WriteError::InDoubt(StoreError::Write(error)));
         if self.raise_fence().await.is_err() {
-            return Err(WriteError::InDoubt(StoreError::Write(error)));
+            return Err(in_doubt(error));
         }
         match self.change_after(base).await {
-            Ok(None) => Err(failed(error)),
-            Ok(Some(found)) if found != id => Err(WriteError::Stale),
+            Ok(None) if is_lost(&error) => Err(Attempt::Lost(error)),
+            Ok(None) => Err(Attempt::Ended(failed(error))),
+            Ok(Some(found)) if found != id => Err(Attempt::Ended(WriteError::Stale)),
             Ok(Some(_)) if is_lost(&error) => Ok(()),
-            Ok(Some(_)) | Err(_) => Err(WriteError::InDoubt(StoreError::Write(error))),
+            Ok(Some(_)) | Err(_) => Err(in_doubt(error)),
         }
     }
 
-    /// Why a change that demands its base, its sender's fence and today's schema touched nothing.
-    pub(super) async fn why_untouched(&self, base: i64) -> WriteError {
+    /// What it means that a change touched nothing, which demands its base, its sender's fence and today's schema: one of
+    /// these is another, or the same request was carried out twice and its second answer came.
+    pub(super) async fn explain_untouched(&self, base: i64, id: &str) -> Result<(), Attempt> {
         let sender = self.sender();
-        let sql = "SELECT revision, (SELECT max(version) FROM schema_migrations),
-            (SELECT fence FROM replicas WHERE replica_no = ?1) IS NOT ?2 FROM pool";
+        let sql = "SELECT (SELECT change_id FROM changes WHERE revision = ?3 + 1) IS ?4,
+            (SELECT max(version) FROM schema_migrations),
+            (SELECT fence FROM replicas WHERE replica_no = ?1) IS NOT ?2, revision FROM pool";
         let (replica, fence) = (sender.map(|it| it.replica), sender.map(|it| it.fence));
-        let look = Statement::new(sql).with(replica).with(fence);
-        let mut rows = match self.driver.read(look).await {
-            Ok(rows) => rows,
-            Err(error) => return WriteError::Failed(StoreError::Read(error)),
-        };
-        let Some(row) = rows.first_mut() else { return WriteError::Stale };
-        match (row.int(), row.int(), row.int()) {
-            (_, Ok(schema), _) if schema != NEWEST => WriteError::Upgraded,
-            (_, _, Ok(1)) => WriteError::Fenced,
-            (Ok(revision), ..) if revision == base => WriteError::Fenced,
-            _ => WriteError::Stale,
-        }
+        let look = Statement::new(sql).with(replica).with(fence).with(base).with(id);
+        let unread = |error| Attempt::Ended(WriteError::Failed(StoreError::Read(error)));
+        let mut rows = self.driver.read(look).await.map_err(unread)?;
+        let broken_off = || unread(DriverError::Unanswered("a list broke off".to_owned()));
+        let row = rows.first_mut().ok_or_else(broken_off)?;
+        let mut next = || row.int().map_err(unread);
+        let (is_done, schema) = (next()? == 1, next()?);
+        let (is_fenced, revision) = (next()? == 1, next()?);
+        Err(Attempt::Ended(match () {
+            () if is_done => return Ok(()),
+            () if schema != NEWEST => WriteError::Upgraded,
+            () if is_fenced || revision == base => WriteError::Fenced,
+            () => WriteError::Stale,
+        }))
     }
 
     async fn recorded(&self, batch: &DrawBatch) -> Result<Vec<GrantId>, DriverError> {

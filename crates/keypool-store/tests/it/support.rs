@@ -21,16 +21,21 @@ pub(crate) const NOON: i64 = 1_800_000_000_000;
 /// (unlimited) and 2 (budget of 4 for life) and 3 (budget of 4 in 100 s) in tier 1, and consumer 1. Its revision is 5, and it writes as a replica.
 pub(crate) async fn seeded() -> Fresh {
     let fresh = empty().await;
-    fresh.store.issue_replica().await.unwrap();
+    seed(&fresh.store).await;
+    fresh
+}
+
+/// Brings an empty store there.
+pub(crate) async fn seed(store: &Store) {
+    store.issue_replica().await.unwrap();
     let features = [(1, 3, 60), (2, 1_000, 60)];
     let names = [(1, "search"), (2, "scrape")];
-    change(&fresh.store, 1, ChangeKind::AddTier(tier(1, "fire", &features, &names))).await;
-    change(&fresh.store, 2, ChangeKind::AddTier(tier(2, "ice", &[(2, 5, 3_600)], &[]))).await;
+    change(store, 1, ChangeKind::AddTier(tier(1, "fire", &features, &names))).await;
+    change(store, 2, ChangeKind::AddTier(tier(2, "ice", &[(2, 5, 3_600)], &[]))).await;
     let limited = NewKey { usage_limit: Some(4), ..key(2) };
     let windowed = NewKey { usage_limit: Some(4), usage_window_secs: Some(100), ..key(3) };
-    change(&fresh.store, 3, ChangeKind::AddKeys(vec![key(1), limited, windowed])).await;
-    change(&fresh.store, 4, ChangeKind::AddConsumer(consumer(1, "bot", &[1]))).await;
-    fresh
+    change(store, 3, ChangeKind::AddKeys(vec![key(1), limited, windowed])).await;
+    change(store, 4, ChangeKind::AddConsumer(consumer(1, "bot", &[1]))).await;
 }
 
 /// Applies a change that must succeed.
