@@ -47,7 +47,7 @@ const MISMATCHES: &str = "
     ORDER BY 2, 1, 3";
 
 pub(crate) async fn list_mismatches(driver: &Driver) -> Result<Vec<CounterMismatch>, DriverError> {
-    let rows = driver.read(Statement::new(MISMATCHES)).await?;
+    let rows = driver.read(Statement::long(MISMATCHES)).await?;
     rows.into_iter()
         .map(|mut row| {
             Ok(CounterMismatch {

@@ -69,12 +69,19 @@ pub(crate) struct Statement {
     pub(crate) sql: Cow<'static, str>,
     pub(crate) params: Vec<Value>,
     pub(crate) touches: Touches,
+    /// Whether it goes through many rows, and may take its time over a network.
+    pub(crate) is_long: bool,
 }
 
 impl Statement {
     /// A statement without parameters that may touch any number of rows.
     pub(crate) fn new(sql: impl Into<Cow<'static, str>>) -> Statement {
-        Statement { sql: sql.into(), params: Vec::new(), touches: Touches::Any }
+        Statement { sql: sql.into(), params: Vec::new(), touches: Touches::Any, is_long: false }
+    }
+
+    /// The same, which may take its time.
+    pub(crate) fn long(sql: impl Into<Cow<'static, str>>) -> Statement {
+        Statement { is_long: true, ..Statement::new(sql) }
     }
 
     /// Adds the next parameter.

@@ -83,7 +83,8 @@ impl Libsql {
     /// Runs one statement to its rows.
     pub(crate) async fn read(&self, statement: Statement) -> Result<Vec<Row>, DriverError> {
         let connections = Arc::clone(&self.connections);
-        self.request(PATIENCE, async move { connections.read(statement).await }).await
+        let patience = if statement.is_long { PATIENCE } else { 1 };
+        self.request(patience, async move { connections.read(statement).await }).await
     }
 
     /// Applies statements together or not at all, in one request.

@@ -19,7 +19,7 @@ pub struct Oddity {
 
 /// Lists them.
 pub(crate) async fn list_oddities(source: &mut Source) -> Result<Vec<Oddity>, DriverError> {
-    let rows = source.read(Statement::new(with_moments(include_str!("oddities.sql")))).await?;
+    let rows = source.read(Statement::long(with_moments(include_str!("oddities.sql")))).await?;
     rows.into_iter()
         .map(|mut row| {
             Ok(Oddity { what: row.text()?, table: row.text()?, id: row.text()?, name: row.text()? })

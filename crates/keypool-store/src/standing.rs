@@ -59,7 +59,7 @@ const OF_RECENT: &str = standing!(
 
 pub(crate) async fn standing_of(driver: &Driver, keys: &[KeyNo]) -> Result<Standing, DriverError> {
     let keys = table(keys, |key| [Some(key.get())]);
-    read(driver, Statement::new(OF_THESE).with(keys)).await
+    read(driver, Statement::long(OF_THESE).with(keys)).await
 }
 
 pub(crate) async fn recent_standing(

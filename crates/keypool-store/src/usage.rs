@@ -87,8 +87,8 @@ pub(crate) async fn list_usage(
 ) -> Result<Vec<UsageRow>, DriverError> {
     let before = query.before.map_or(i64::MAX, GrantId::get);
     let statement = match &query.key {
-        None => Statement::new(OF_ALL),
-        Some(_) => Statement::new(OF_ONE_KEY),
+        None => Statement::long(OF_ALL),
+        Some(_) => Statement::long(OF_ONE_KEY),
     };
     let mut statement = statement.with(before).with(i64::from(query.limit));
     if let Some(key) = &query.key {

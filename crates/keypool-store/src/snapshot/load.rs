@@ -68,7 +68,7 @@ pub(crate) async fn load_since(
 }
 
 async fn read(driver: &Driver, revision: i64, last_feature: i64) -> Result<Loaded, DriverError> {
-    let statement = Statement::new(SNAPSHOT).with(revision).with(last_feature);
+    let statement = Statement::long(SNAPSHOT).with(revision).with(last_feature);
     let mut loaded = Loaded::default();
     for row in driver.read(statement).await? {
         loaded.take(row)?;

@@ -1,0 +1,121 @@
+//! A change holds everywhere from the moment that it is answered anywhere (promise 5), for grants and refusals alike.
+
+use keypool_engine::{AdminError, Caller, Engine, Refusal};
+
+use crate::support::*;
+
+/// Whom a token belongs to, by the way of a request: what memory does not know is asked.
+async fn authenticate(engine: &Engine, token: &str) -> Option<Caller> {
+    match engine.authenticate(token) {
+        Some(caller) => Some(caller),
+        None => {
+            engine.confirm_current().await.unwrap();
+            engine.authenticate(token)
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_deleted_on_one_replica_is_granted_by_none() {
+    let hub = Hub::start().await;
+    let (one, other) = (hub.replica().await, hub.replica().await);
+    fill(&one, 2, None, 1_000_000).await;
+    for _ in 0..4 {
+        value(&other).await;
+    }
+    let doomed = one.keys().await[0].id.to_string();
+    one.delete_key(&doomed).await.unwrap();
+    for _ in 0..4 {
+        assert_eq!(value(&other).await, "value-of-k2");
+    }
+    let last = one.keys().await[0].id.to_string();
+    one.delete_key(&last).await.unwrap();
+    assert_eq!(refusal(draw(&other).await), Refusal::NoUsableKey);
+}
+
+#[tokio::test]
+async fn what_was_added_on_one_replica_is_refused_by_none() {
+    let hub = Hub::start().await;
+    let (one, other) = (hub.replica().await, hub.replica().await);
+    assert_eq!(refusal(draw(&other).await), Refusal::UnknownFeature);
+    add_tier(&one, "t", "f", 10, 60).await;
+    assert_eq!(refusal(draw(&other).await), Refusal::NoUsableKey);
+    one.add_key(key("k1", None)).await.unwrap();
+    assert_eq!(value(&other).await, "value-of-k1");
+
+    let (id, token) = add_consumer(&one, "c").await;
+    let caller = authenticate(&other, &token).await.unwrap();
+    other.draw(caller, "f").await.unwrap();
+    other.remove_scope(&id, "t").await.unwrap();
+    assert_eq!(refusal(one.draw(caller, "f").await), Refusal::OutOfScope);
+    one.add_scope(&id, "t").await.unwrap();
+    other.draw(caller, "f").await.unwrap();
+    other.delete_consumer(&id).await.unwrap();
+    assert_eq!(refusal(one.draw(caller, "f").await), Refusal::UnknownCaller);
+    assert_eq!(authenticate(&one, &token).await, None);
+}
+
+#[tokio::test]
+async fn a_change_is_planned_on_what_all_replicas_did() {
+    let hub = Hub::start().await;
+    let (one, other) = (hub.replica().await, hub.replica().await);
+    fill(&one, 1, None, 10).await;
+    other.add_key(key("k2", None)).await.unwrap();
+    let id = other.keys().await[1].id.to_string();
+    one.delete_key(&id).await.unwrap();
+    let again = other.delete_key(&id).await.unwrap_err();
+    assert!(matches!(again, AdminError::Unknown { .. }), "{again}");
+    add_consumer(&other, "c").await;
+    let scopes = vec!["t".to_owned()];
+    let twin =
+        keypool_engine::NewConsumer { name: "c".to_owned(), description: String::new(), scopes };
+    let taken = one.add_consumer(twin).await.unwrap_err();
+    assert!(matches!(taken, AdminError::NameTaken { .. }), "{taken}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_by_all_replicas_at_once_are_all_made() {
+    let hub = Hub::start().await;
+    let engines = [hub.replica().await, hub.replica().await, hub.replica().await];
+    fill(&engines[0], 1, None, 10).await;
+    let mut all = tokio::task::JoinSet::new();
+    for (replica, engine) in engines.iter().enumerate() {
+        let engine = engine.clone();
+        all.spawn(async move {
+            for n in 0..15 {
+                engine.add_key(key(&format!("{replica}-{n}"), None)).await.unwrap();
+            }
+        });
+    }
+    all.join_all().await;
+    for engine in &engines {
+        until(async || engine.keys().await.len() == 46).await;
+    }
+    assert_eq!(hub.number("SELECT count(DISTINCT key_no) FROM keys").await, 46);
+    assert_eq!(hub.number("SELECT revision FROM pool").await, 1 + 2 + 45);
+}
+
+#[tokio::test]
+async fn an_idle_replica_learns_of_changes_and_draws_by_itself() {
+    let hub = Hub::start().await;
+    let (one, other) = (hub.replica().await, hub.replica().await);
+    fill(&one, 1, Some(100), 1_000_000).await;
+    until(async || other.keys().await.len() == 1).await;
+    for _ in 0..7 {
+        value(&one).await;
+    }
+    until(async || other.keys().await[0].usage_count == 7).await;
+    assert_eq!(other.keys().await[0].usage[0].used, 7);
+}
+
+#[tokio::test]
+async fn a_listing_asks_the_database_where_what_memory_knows_is_old() {
+    let hub = Hub::start().await;
+    let clock = keypool_engine::ManualClock::new(keypool_engine::Timestamp::from_millis(START));
+    let (one, other) = (hub.replica().await, hub.replica_at(&clock).await);
+    other.confirm_recent().await.unwrap();
+    fill(&one, 1, None, 10).await;
+    clock.advance(std::time::Duration::from_secs(2));
+    other.confirm_recent().await.unwrap();
+    assert_eq!(other.keys().await.len(), 1);
+}
