@@ -97,6 +97,10 @@ pub(super) async fn recount(shared: &Shared, grants: Vec<Gathered>) {
     }
 }
 
+/// A batch that is refused for its time of sending again and again is too long on its way: it is given up after a few
+/// times, which counts as much as being overruled as often as it may be.
+const WEIGHT_OF_LATE: u32 = 16;
+
 /// Learns how the database's clock stands and sends the grants again: a batch was refused for its time of sending.
 pub(super) async fn set_clock(shared: &Shared, grants: Vec<Gathered>) {
     let asked_ms = shared.live().steady_ms();
@@ -106,7 +110,7 @@ pub(super) async fn set_clock(shared: &Shared, grants: Vec<Gathered>) {
             let clock = DatabaseClock::of(pulse.now, asked_ms, live.steady_ms());
             tracing::warn!("the database's clock has moved, or a batch was too long on its way");
             live.reset_clock(clock);
-            live.send_again(grants);
+            live.send_again(grants, WEIGHT_OF_LATE);
         }
         Err(error) => give_up(shared, grants, &error),
     }

@@ -89,7 +89,7 @@ impl Live {
         fitting.reverse();
         others.reverse();
         let refitted = if is_moved || !others.is_empty() {
-            self.send_again(fitting);
+            self.send_again(fitting, 1);
             Refitted::Moved
         } else {
             Refitted::Unmoved(fitting)
@@ -99,11 +99,11 @@ impl Live {
         refitted
     }
 
-    /// Sends grants again as they are.
-    pub(crate) fn send_again(&mut self, grants: Vec<Gathered>) {
+    /// Sends grants again as they are, which counts as so many times that they were overruled.
+    pub(crate) fn send_again(&mut self, grants: Vec<Gathered>, weight: u32) {
         let mut batches: Vec<Gathering> = Vec::new();
         for mut gathered in grants {
-            gathered.asked.overruled += 1;
+            gathered.asked.overruled += weight;
             if gathered.asked.overruled > MOST_OVERRULED {
                 self.core.release(gathered.grant);
                 let overloaded = DrawError::Unavailable(Unavailable::Overloaded);

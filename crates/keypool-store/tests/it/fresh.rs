@@ -6,6 +6,8 @@ use std::time::Duration;
 use keypool_store::{Prospect, SqliteSettings, Store, Synchronous, inspect};
 use tempfile::TempDir;
 
+pub(crate) use crate::support::{rows_of_file as rows, run_on_file as run};
+
 /// A store on a database of its own.
 pub(crate) struct Fresh {
     pub(crate) store: Store,

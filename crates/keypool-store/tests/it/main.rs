@@ -17,4 +17,5 @@ mod support;
 mod takeover;
 mod takeover_file;
 mod takeover_odd;
+mod upgrade;
 mod usage;

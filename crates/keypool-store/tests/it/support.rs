@@ -12,7 +12,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 use tempfile::TempDir;
 
-pub(crate) use crate::fresh::{Fresh, empty, open, prospect};
+pub(crate) use crate::fresh::{Fresh, empty, open, prospect, rows, run};
 
 /// When the tests begin, in milliseconds.
 pub(crate) const NOON: i64 = 1_800_000_000_000;
@@ -184,14 +184,14 @@ pub(crate) async fn raw(path: &Path) -> SqliteConnection {
 }
 
 /// Runs SQL past the store.
-pub(crate) async fn run(path: &Path, sql: &str) {
+pub(crate) async fn run_on_file(path: &Path, sql: &str) {
     let mut connection = raw(path).await;
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
 }
 
 /// The rows of a query past the store, each value as an SQL literal.
-pub(crate) async fn rows(path: &Path, sql: &str) -> Vec<String> {
+pub(crate) async fn rows_of_file(path: &Path, sql: &str) -> Vec<String> {
     let mut connection = raw(path).await;
     let found = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
     connection.close().await.unwrap();
@@ -218,6 +218,6 @@ pub(crate) async fn original(sql: &str) -> (TempDir, PathBuf) {
     let path = folder.path().join("pool.db");
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keypooler-go-v1.db");
     fs::write(&path, fs::read(fixture).unwrap()).unwrap();
-    run(&path, sql).await;
+    run_on_file(&path, sql).await;
     (folder, path)
 }

@@ -50,6 +50,20 @@ async fn a_batch_that_arrives_after_it_was_given_up_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_batch_that_was_given_up_for_good_can_arrive_no_more() {
+    let server = Server::start().await;
+    let store = server.open_with(hasty).await;
+    seed(&store).await;
+    let late = Fault::ActLate(Duration::from_millis(300));
+    server.faults().inject(late, When::times(2).matching("draw_batch"));
+    let outcome = store.commit_draws(&batch(5, &[draw(1, grant(1, 0))])).await;
+    assert!(matches!(outcome, Err(WriteError::Failed(_))), "{outcome:?}");
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert!(!is_recorded(&store, grant(1, 0)).await);
+    store.commit_draws(&batch(5, &[draw(1, grant(2, 0))])).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_batch_that_can_be_neither_written_nor_looked_for_is_in_doubt() {
     let server = Server::start().await;
     let store = server.open_with(hasty).await;

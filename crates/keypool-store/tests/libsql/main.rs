@@ -1,26 +1,25 @@
 //! The contract that every driver has to keep, on the libSQL driver, and what is its own.
+//!
+//! The databases stand behind a test server in this process. Where `KEYPOOL_TEST_LIBSQL_URL` (and
+//! `KEYPOOL_TEST_LIBSQL_TOKEN`, if it asks for one) names a real server on this machine (`http://127.0.0.1:…`), the contract
+//! runs on that, one test at a time, and wipes its database each time. Run it as `cargo test -p keypool-store --test libsql contract`.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on fails")]
 
 mod calls;
-#[path = "../it/chain.rs"]
-mod chain;
-#[path = "../it/changes.rs"]
-mod changes;
+mod contract;
 mod doubt;
-#[path = "../it/draws.rs"]
-mod draws;
 mod fresh;
 #[path = "../it/go_program.rs"]
 mod go_program;
 mod server;
-#[path = "../it/snapshot.rs"]
-mod snapshot;
 #[path = "../it/support.rs"]
 mod support;
 #[path = "../it/takeover.rs"]
 mod takeover;
 #[path = "../it/takeover_odd.rs"]
 mod takeover_odd;
-#[path = "../it/usage.rs"]
-mod usage;
+#[path = "../it/upgrade.rs"]
+mod upgrade;
+
+use contract::chain;

@@ -1,0 +1,12 @@
+//! What every driver has to keep: the pages of the SQLite tests that are about the store and not about a file.
+
+#[path = "../it/chain.rs"]
+pub(crate) mod chain;
+#[path = "../it/changes.rs"]
+mod changes;
+#[path = "../it/draws.rs"]
+mod draws;
+#[path = "../it/snapshot.rs"]
+mod snapshot;
+#[path = "../it/usage.rs"]
+mod usage;
