@@ -7,6 +7,7 @@ mod client;
 mod disk;
 mod figures;
 mod generator;
+mod libsql;
 mod load;
 mod pool;
 mod process;
@@ -18,9 +19,10 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
+pub(crate) use crate::bench::libsql::database::{DatabaseArguments, serve as serve_database};
 use crate::bench::load::Generator;
 use crate::bench::process::Executables;
-use crate::bench::report::Report;
+use crate::bench::report::{Report, Row};
 use crate::run::{Cargo, root, say, show};
 
 /// What is measured and how.
@@ -35,6 +37,9 @@ pub(crate) struct Arguments {
     /// An earlier run's JSON: print the change of each figure
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
+    /// Measure on a libSQL database, instead: a slow link, several replicas, a database that stops answering
+    #[arg(long)]
+    libsql: bool,
     /// How often each case is loaded
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -103,10 +108,7 @@ pub(crate) fn bench(arguments: Arguments) -> anyhow::Result<()> {
     };
     let facts = facts(&bench)?;
     facts.iter().for_each(|fact| say(fact));
-    let mut rows = cases::measure(&bench)?;
-    rows.extend(figures::measure(&bench)?);
-    let redis = redis::measure(&bench, &rows)?;
-    rows.extend(redis);
+    let rows = if arguments.libsql { libsql::measure(&bench)? } else { on_sqlite(&bench)? };
     let report = Report { facts, rows };
     if arguments.json {
         show(&serde_json::to_string_pretty(&report)?);
@@ -114,6 +116,14 @@ pub(crate) fn bench(arguments: Arguments) -> anyhow::Result<()> {
         show(&report.table(baseline.as_ref()));
     }
     Ok(())
+}
+
+fn on_sqlite(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let mut rows = cases::measure(bench)?;
+    rows.extend(figures::measure(bench)?);
+    let redis = redis::measure(bench, &rows)?;
+    rows.extend(redis);
+    Ok(rows)
 }
 
 fn read(baseline: &std::path::Path) -> anyhow::Result<Report> {

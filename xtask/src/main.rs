@@ -37,6 +37,9 @@ enum Task {
     /// The server that `bench` compares with
     #[command(hide = true)]
     BareHyper,
+    /// The database server that `bench --libsql` measures on
+    #[command(hide = true)]
+    LibsqlServer(bench::DatabaseArguments),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -45,6 +48,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Ci => ci::ci()?,
         Task::Bench(arguments) => bench::bench(arguments)?,
         Task::BareHyper => bench::bare::serve()?,
+        Task::LibsqlServer(arguments) => bench::serve_database(&arguments)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -20,7 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
 
-pub(crate) use database::DatabaseSettings;
+pub(crate) use database::{DatabaseSettings, Place};
 pub(crate) use error::ConfigError;
 use layers::Layers;
 pub(crate) use sources::{ConfigFile, Mode, Sources, environment};
@@ -42,6 +42,14 @@ pub(crate) struct Settings {
     pub(crate) log: LogSettings,
     /// What is accepted but should not stay so; for the log, once there is one.
     pub(crate) warnings: Vec<&'static str>,
+}
+
+/// What a copy is told.
+#[derive(Debug)]
+pub(crate) struct CopySettings {
+    pub(crate) from: DatabaseSettings,
+    pub(crate) to: DatabaseSettings,
+    pub(crate) log: LogSettings,
 }
 
 /// Where the server listens, and how long it waits; `None` is for ever.
@@ -89,7 +97,7 @@ impl Settings {
     pub(crate) fn read(sources: &Sources) -> Result<Self, ConfigError> {
         let layers = Layers::merge(sources)?;
         let admin_token = match sources.mode {
-            Mode::Migrate => None,
+            Mode::Migrate | Mode::Copy => None,
             Mode::Dev => read_admin_token(&layers)?,
             Mode::Serve => Some(read_admin_token(&layers)?.ok_or_else(|| {
                 ConfigError::new("ADMIN_TOKEN is required: set it, or ADMIN_TOKEN_FILE")
@@ -102,6 +110,22 @@ impl Settings {
             admin_token_is_in_environment: layers.is_in_environment("ADMIN_TOKEN"),
             admin_token,
             server: read_server(&layers)?,
+            log: read_log(&layers, sources)?,
+        })
+    }
+}
+
+impl CopySettings {
+    /// Reads where to copy from and to; the sources give what both share.
+    pub(crate) fn read(
+        sources: &Sources,
+        from: &Place<'_>,
+        to: &Place<'_>,
+    ) -> Result<Self, ConfigError> {
+        let layers = Layers::merge(sources)?;
+        Ok(Self {
+            from: from.read(&layers)?,
+            to: to.read(&layers)?,
             log: read_log(&layers, sources)?,
         })
     }
@@ -174,12 +198,15 @@ fn read_secret<'a>(
             )));
         }
     };
-    let secret = secret_file::read_secret(Path::new(path.as_str())).map_err(|error| {
-        let blame = layers.blame(file_name);
+    let secret = read_secret_file(&layers.blame(file_name), Path::new(path.as_str()))?;
+    Ok(Some((secret, file_name)))
+}
+
+fn read_secret_file(blame: &str, path: &Path) -> Result<Zeroizing<String>, ConfigError> {
+    secret_file::read_secret(path).map_err(|error| {
         // Not the path: it may be the secret itself, set by mistake.
         ConfigError::new(format!("{blame} names a file that can't be read: {error}"))
-    })?;
-    Ok(Some((secret, file_name)))
+    })
 }
 
 /// The error of a secret that is not what it should be, told by where it came from.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Mode;
+use crate::config::{Mode, Place};
 
 /// Serves pooled API keys within their limits.
 #[derive(Debug, Parser)]
@@ -33,7 +33,15 @@ pub(crate) enum Command {
     Serve(ServeFlags),
     /// Bring the database to this version's schema, taking over one of the Go program
     Migrate(MigrateFlags),
+    /// Copy a whole pool between SQLite files and libSQL databases, and compare the two
+    #[command(after_help = COPYING)]
+    Copy(CopyFlags),
 }
+
+const COPYING: &str = "A PLACE is the path of a SQLite file, or a URL (libsql://HOST, https://HOST, http://127.0.0.1:PORT). \
+    Stop every server on the source first. It is only read; the destination has to be empty, or to hold a copy that was \
+    not finished, which is begun anew. The token of a database server comes by DATABASE_AUTH_TOKEN or \
+    DATABASE_AUTH_TOKEN_FILE, never by the URL.";
 
 /// Flags of `serve`.
 #[derive(Debug, Args)]
@@ -65,15 +73,41 @@ pub(crate) struct MigrateFlags {
     pub(crate) status: bool,
 }
 
-/// Flags of every command.
+/// Flags of `copy`.
+#[derive(Debug, Args)]
+pub(crate) struct CopyFlags {
+    #[command(flatten)]
+    pub(crate) general: GeneralFlags,
+    /// Where the pool is
+    #[arg(long, value_name = "PLACE")]
+    from: String,
+    /// Where it is to be
+    #[arg(long, value_name = "PLACE")]
+    to: String,
+    /// File that holds the token for --from [default: DATABASE_AUTH_TOKEN, DATABASE_AUTH_TOKEN_FILE]
+    #[arg(long, value_name = "FILE")]
+    from_token_file: Option<PathBuf>,
+    /// File that holds the token for --to [default: DATABASE_AUTH_TOKEN, DATABASE_AUTH_TOKEN_FILE]
+    #[arg(long, value_name = "FILE")]
+    to_token_file: Option<PathBuf>,
+}
+
+/// Flags of every command that is about one database.
 #[derive(Debug, Args)]
 pub(crate) struct SharedFlags {
-    /// Configuration file [default: keypooler.toml, if there is one]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) general: GeneralFlags,
     /// Database file [env: DB_PATH] [default: ./data/pool.db]
     #[arg(long, value_name = "PATH")]
     pub(crate) db: Option<String>,
+}
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+pub(crate) struct GeneralFlags {
+    /// Configuration file [default: keypooler.toml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// trace, debug, info, warn or error [env: LOG_LEVEL] [default: info]
     #[arg(long, value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,
@@ -82,7 +116,24 @@ pub(crate) struct SharedFlags {
     pub(crate) log_format: Option<String>,
 }
 
+/// What a token is called in the URL of a database.
+const TOKEN: &str = "authToken";
+
 impl CommandLine {
+    /// Reads what to do. Ends the process where help was asked for, or the line cannot be understood.
+    ///
+    /// # Errors
+    /// The line cannot be understood, and to say how would repeat a token.
+    pub(crate) fn read() -> Result<Command, &'static str> {
+        Self::try_parse().map(Self::into_command).map_err(|error| {
+            if !error.to_string().contains(TOKEN) {
+                error.exit();
+            }
+            "the command line can't be understood, and holds an authToken, which process lists show: \
+             set DATABASE_AUTH_TOKEN or DATABASE_AUTH_TOKEN_FILE instead"
+        })
+    }
+
     /// What to do; to serve where nothing was said.
     pub(crate) fn into_command(self) -> Command {
         self.command.unwrap_or(Command::Serve(self.serve))
@@ -102,15 +153,31 @@ impl ServeFlags {
     }
 }
 
+impl CopyFlags {
+    /// Where the pool is.
+    pub(crate) fn from(&self) -> Place<'_> {
+        let token_file = self.from_token_file.as_deref();
+        Place { flag: "--from", text: &self.from, token_flag: "--from-token-file", token_file }
+    }
+
+    /// Where it is to be.
+    pub(crate) fn to(&self) -> Place<'_> {
+        let token_file = self.to_token_file.as_deref();
+        Place { flag: "--to", text: &self.to, token_flag: "--to-token-file", token_file }
+    }
+}
+
 impl SharedFlags {
     /// The settings that were given, by their variables' names.
     pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {
-        let flags = [
-            ("DB_PATH", &self.db),
-            ("LOG_LEVEL", &self.log_level),
-            ("LOG_FORMAT", &self.log_format),
-        ];
-        given(flags).collect()
+        given([("DB_PATH", &self.db)]).chain(self.general.settings()).collect()
+    }
+}
+
+impl GeneralFlags {
+    /// The settings that were given, by their variables' names.
+    pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {
+        given([("LOG_LEVEL", &self.log_level), ("LOG_FORMAT", &self.log_format)]).collect()
     }
 }
 
@@ -161,7 +228,7 @@ mod tests {
             ("SERVER_PORT", "b"),
         ];
         assert_eq!(flags.settings(), expected.map(|(name, value)| (name, value.to_owned())));
-        assert_eq!(flags.shared.config, Some(PathBuf::from("f")));
+        assert_eq!(flags.shared.general.config, Some(PathBuf::from("f")));
         assert!(flags.accept_clock);
     }
 
@@ -173,6 +240,20 @@ mod tests {
         assert_eq!(flags.shared.settings(), [("DB_PATH", "x".to_owned())]);
         assert!(flags.status);
         assert!(command(&["migrate", "--port", "1"]).is_err());
+    }
+
+    #[test]
+    fn copies_from_a_place_to_another() {
+        let line = "copy --from a.db --to libsql://b --to-token-file c --log-format pretty";
+        let line: Vec<&str> = line.split(' ').collect();
+        let Ok(Command::Copy(flags)) = command(&line) else { panic!("copy is not read") };
+        assert_eq!((flags.from().text, flags.from().token_file), ("a.db", None));
+        let token_file = Some(std::path::Path::new("c"));
+        assert_eq!((flags.to().text, flags.to().token_file), ("libsql://b", token_file));
+        assert_eq!(flags.general.settings(), [("LOG_FORMAT", "pretty".to_owned())]);
+        for line in [&["copy", "--from", "a"][..], &["copy", "--to", "b"], &["copy", "--db", "c"]] {
+            assert!(command(line).is_err(), "{line:?}");
+        }
     }
 
     #[test]

@@ -35,7 +35,8 @@ pub use keypool_crypto::{EncryptionKey, Plain, Sealer, Token, TokenDigest};
 #[cfg(feature = "libsql")]
 pub use keypool_store::{DatabaseUrl, DatabaseUrlError, LibsqlSettings};
 pub use keypool_store::{
-    SchemaStatus, Shape, SqliteSettings, StoreSettings, Synchronous, schema_status,
+    CopyError, CopyProgress, CopyReport, CopyStep, SchemaStatus, Shape, SqliteSettings,
+    StoreSettings, Synchronous, copy_pool, schema_status,
 };
 pub use rules::is_feature_name;
 pub use views::{

@@ -17,7 +17,7 @@ use crate::snapshot::TierFeature;
 
 /// The longest parameter that rows are put into together, in bytes: a libSQL database takes it as a part of the
 /// statement's text, which may not be longer than 1,000,000.
-const LONGEST_ROWS: usize = 250_000;
+pub(crate) const LONGEST_ROWS: usize = 250_000;
 
 /// One admin change, applied whole or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@
 
 mod backup;
 mod change;
+mod copy;
 mod counters;
 mod draws;
 mod driver;
@@ -26,6 +27,7 @@ mod store;
 mod usage;
 
 pub use change::{Change, ChangeKind, NewConsumer, NewKey, NewTier};
+pub use copy::{CopyError, CopyProgress, CopyReport, CopyStep, copy_pool};
 pub use counters::CounterMismatch;
 pub use draws::{BudgetCharge, DrawBatch, EventRow, RateCharge};
 pub use driver::DriverError;

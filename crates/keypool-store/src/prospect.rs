@@ -6,6 +6,7 @@ mod server;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use keypool_core::Timestamp;
 
@@ -66,6 +67,23 @@ impl Source {
             Source::File(file) => file.close().await,
             #[cfg(feature = "libsql")]
             Source::Server(server) => server.close().await,
+        }
+    }
+
+    /// The way to use it, as it is. A file of version 1 is copied beside itself first.
+    pub(crate) async fn open_for_use(self, shape: Shape) -> Result<Driver, OpenStoreError> {
+        match self {
+            Source::File(file) => file.open_for_use(shape).await.map(Driver::Sqlite),
+            #[cfg(feature = "libsql")]
+            Source::Server(server) => Ok(Driver::Libsql(server.open_for_use(shape))),
+        }
+    }
+
+    fn clock_leeway(&self) -> Option<Duration> {
+        match self {
+            Source::File(_) => None,
+            #[cfg(feature = "libsql")]
+            Source::Server(server) => server.clock_leeway(),
         }
     }
 }
@@ -168,7 +186,7 @@ impl Prospect {
                  WHERE k.deleted_ms IS NULL"
             }
         };
-        let rows = self.source.read(Statement::new(sql)).await.map_err(StoreError::Read)?;
+        let rows = self.source.read(Statement::long(sql)).await.map_err(StoreError::Read)?;
         let value = |mut row: Row| {
             Ok(StoredValue {
                 key: row.text()?,
@@ -198,7 +216,7 @@ impl Prospect {
     pub async fn newest_event(&mut self) -> Result<Option<Timestamp>, StoreError> {
         let statement = match self.shape {
             Shape::Empty => return Ok(None),
-            Shape::Version(1) => Statement::new(with_moments(
+            Shape::Version(1) => Statement::long(with_moments(
                 "SELECT max(m.ms) FROM takeover_moments AS m
                  WHERE m.written IN (SELECT created_at FROM usage_events)",
             )),
@@ -221,6 +239,11 @@ impl Prospect {
         }
     }
 
+    /// The way to look into it, for whoever does not open it.
+    pub(crate) fn into_source(self) -> Source {
+        self.source
+    }
+
     /// Brings the database up to date and opens it. A file of version 1 is copied beside itself first.
     ///
     /// # Errors
@@ -229,14 +252,8 @@ impl Prospect {
     pub async fn open(self) -> Result<Store, OpenStoreError> {
         let path = self.source.place();
         let shape = self.shape;
-        let (driver, clock_leeway) = match self.source {
-            Source::File(file) => (Driver::Sqlite(file.open_for_use(shape).await?), None),
-            #[cfg(feature = "libsql")]
-            Source::Server(server) => {
-                let clock_leeway = server.clock_leeway();
-                (Driver::Libsql(server.open_for_use(shape)), clock_leeway)
-            }
-        };
+        let clock_leeway = self.source.clock_leeway();
+        let driver = self.source.open_for_use(shape).await?;
         let migrated = migrate(&path, &driver, shape).await;
         let finished = match migrated {
             Ok(()) => refuse_unfinished(&path, &driver).await,
@@ -304,7 +321,7 @@ fn refusal(path: PathBuf, unrecognised: Unrecognised) -> OpenStoreError {
 async fn unreadable_moment(
     source: &mut Source,
 ) -> Result<Option<(String, String, String)>, DriverError> {
-    let statement = Statement::new(with_moments(
+    let statement = Statement::long(with_moments(
         "SELECT coalesce(CAST(k.id AS TEXT), ''), CAST(k.name AS TEXT), 'expires_at'
          FROM keys AS k LEFT JOIN takeover_moments AS m ON m.written = k.expires_at
          WHERE k.expires_at IS NOT NULL AND m.ms IS NULL

@@ -31,7 +31,7 @@ pub struct KeyStanding {
 }
 
 /// Events that are looked at, at most, to find the keys that were served of late.
-const MOST_EVENTS: i64 = 2_000;
+const MOST_EVENTS: i64 = 20_000;
 
 /// The first column says what a row is: the revision, a key's budget counter, a rate counter, or the list's end, which one
 /// that broke off lacks.

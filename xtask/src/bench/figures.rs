@@ -16,8 +16,8 @@ use crate::bench::{Bench, cases, disk};
 use crate::run::say;
 
 const MANY: usize = 10_000;
-const FULL: Setting = Setting::plain("full");
-const NORMAL: Setting = Setting::plain("normal");
+const FULL: Setting<'static> = Setting::plain("full");
+const NORMAL: Setting<'static> = Setting::plain("normal");
 
 /// A figure, or some that are measured together.
 type Figure = fn(&Bench) -> anyhow::Result<Vec<Row>>;

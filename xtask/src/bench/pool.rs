@@ -24,13 +24,16 @@ pub(crate) enum Keys {
     Budgeted,
     /// One call a day each, by the tier's rate limit.
     OneADay,
+    /// A rate window of one second each, too large to be used up.
+    ShortWindow,
 }
 
 /// Makes a pool of one tier and so many keys. Returns the token of a consumer who may draw `search` from it.
 pub(crate) fn set_up(server: &Server, keys: Keys, count: usize) -> anyhow::Result<String> {
     let mut admin = server.client(ADMIN_TOKEN)?;
     let rate_limit = if keys == Keys::OneADay { 1 } else { 1_000_000_000 };
-    let search = json!({"rate_limit": rate_limit, "window_seconds": 86_400});
+    let window_seconds = if keys == Keys::ShortWindow { 1 } else { 86_400 };
+    let search = json!({"rate_limit": rate_limit, "window_seconds": window_seconds});
     admin.call("POST", "/admin/tiers", &json!({"name": "wide", "features": {"search": search}}))?;
     admin.call("POST", "/admin/keys", &new_keys(keys, count))?;
     add_consumer(&mut admin, "bench")

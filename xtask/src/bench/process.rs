@@ -20,23 +20,25 @@ pub(crate) const ADMIN_TOKEN: &str = "admin-token-of-a-benchmark";
 #[derive(Debug)]
 pub(crate) struct Executables {
     keypooler: PathBuf,
-    xtask: PathBuf,
+    pub(crate) xtask: PathBuf,
 }
 
 /// How a keypooler is started.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Setting {
+pub(crate) struct Setting<'a> {
     /// `full` or `normal`.
     pub(crate) synchronous: &'static str,
     pub(crate) log_requests: bool,
     /// Whether values are sealed at rest.
     pub(crate) is_sealed: bool,
+    /// The URL of a database server; a file in the server's folder where there is none.
+    pub(crate) database_url: Option<&'a str>,
 }
 
-impl Setting {
+impl Setting<'_> {
     /// Nothing logged, nothing sealed.
     pub(crate) const fn plain(synchronous: &'static str) -> Self {
-        Self { synchronous, log_requests: false, is_sealed: false }
+        Self { synchronous, log_requests: false, is_sealed: false, database_url: None }
     }
 }
 
@@ -72,18 +74,21 @@ impl Executables {
     }
 
     /// Starts a keypooler on a database in this folder. Its log goes to a file there, as a service manager's does.
-    pub(crate) fn keypooler(&self, folder: &Path, setting: Setting) -> anyhow::Result<Server> {
+    pub(crate) fn keypooler(&self, folder: &Path, setting: Setting<'_>) -> anyhow::Result<Server> {
         let log = folder.join("log");
         let mut command = Command::new(&self.keypooler);
         command.current_dir(folder).env_clear().envs([
             ("ADMIN_TOKEN", ADMIN_TOKEN),
-            ("DB_PATH", "pool.db"),
             ("SERVER_HOST", "127.0.0.1"),
             ("SERVER_PORT", "0"),
             ("DB_SYNCHRONOUS", setting.synchronous),
             ("LOG_FORMAT", "json"),
             ("LOG_REQUESTS", if setting.log_requests { "true" } else { "false" }),
         ]);
+        match setting.database_url {
+            Some(url) => command.env("DATABASE_URL", url),
+            None => command.env("DB_PATH", "pool.db"),
+        };
         if setting.is_sealed {
             command.env("ENCRYPTION_KEY", "5a".repeat(32));
         }

@@ -1,5 +1,7 @@
 //! Where the pool is stored: a SQLite file, or a libSQL database that replicas share.
 
+mod place;
+
 use std::fmt;
 #[cfg(feature = "libsql")]
 use std::num::NonZeroUsize;
@@ -9,6 +11,7 @@ use std::time::Duration;
 use keypool_engine::{DatabaseUrl, LibsqlSettings};
 use keypool_engine::{SqliteSettings, StoreSettings, Synchronous};
 
+pub(crate) use self::place::Place;
 use super::error::ConfigError;
 use super::layers::Layers;
 use super::sources::Mode;

@@ -33,6 +33,8 @@ pub(crate) enum Mode {
     Dev,
     /// To migrate the database, which needs no admin token.
     Migrate,
+    /// To copy a pool, which needs no admin token and no encryption key.
+    Copy,
 }
 
 /// A configuration file as it was read.

@@ -7,6 +7,8 @@
 )]
 
 mod configuration;
+#[cfg(feature = "libsql")]
+mod copy;
 mod development;
 mod kill;
 mod load;

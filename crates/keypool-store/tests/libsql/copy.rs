@@ -90,7 +90,7 @@ async fn a_pool_comes_back_from_a_server_as_it_went_there() {
     let (server, folder) = (Server::start().await, tempfile::tempdir().unwrap());
     let source = pool(folder.path()).await;
     let (bytes, before) = (fs::read(&source).unwrap(), contents(&source).await);
-    assert_eq!(before.len(), 2 + 2 + 3 + 450 + 42 + 3 + 2 + 6_000 + 450 + 7 + 7 + 1);
+    assert_eq!(before.len(), 2 + 2 + 3 + 450 + 42 + 3 + 2 + 6_000 + 450 + 6 + 7 + 1);
 
     let mut seen = Vec::new();
     let report = copy_pool(file(&source), server.settings(), |it| seen.push(it)).await.unwrap();
@@ -166,6 +166,7 @@ async fn a_place_that_holds_something_is_left_as_it_is() {
 
     let (_folder, of_go) = original("SELECT 1").await;
     let other = folder.path().join("other.db");
+    fs::write(&other, "").unwrap();
     run(&other, "CREATE TABLE recipes (name)").await;
     let text = folder.path().join("text.db");
     fs::write(&text, "not a database, and longer than SQLite's header of 100 bytes. ".repeat(3))
@@ -376,4 +377,25 @@ fn run_now(path: &Path, sql: &'static str) {
         runtime.block_on(run(&path, sql));
     };
     std::thread::spawn(run).join().unwrap();
+}
+
+#[tokio::test]
+async fn zz_measure() {
+    let (server, folder) = (Server::start().await, tempfile::tempdir().unwrap());
+    let path = pool(folder.path()).await;
+    let store = open(file(&path)).await.unwrap();
+    for part in 10..110 {
+        let draws: Vec<Draw> = (0..2_000).map(|n| Draw { rate_since: i64::from(0), ..draw(10 + i64::from(n % 400), grant(part, n)) }).collect();
+        store.commit_draws(&batch(8, &draws)).await.unwrap();
+    }
+    store.close().await;
+    let start = std::time::Instant::now();
+    copy(file(&path), server.settings()).await.unwrap();
+    println!("to server {:?}", start.elapsed());
+    let start = std::time::Instant::now();
+    copy(server.settings(), file(&folder.path().join("back.db"))).await.unwrap();
+    println!("back {:?}", start.elapsed());
+    let start = std::time::Instant::now();
+    copy(file(&path), file(&folder.path().join("c.db"))).await.unwrap();
+    println!("file {:?}", start.elapsed());
 }

@@ -8,6 +8,7 @@
 
 mod calls;
 mod contract;
+mod copy;
 mod doubt;
 mod fresh;
 #[path = "../it/go_program.rs"]
