@@ -32,7 +32,8 @@ impl Live {
         self.roster = pool.roster;
         self.revision = pool.revision;
         self.seen.counters = pool.latest_grant;
-        self.be_current();
+        self.freshness = Freshness::Current;
+        self.confirm(&Ok(()));
         self.decide_anew(waiting);
     }
 
@@ -51,8 +52,7 @@ impl Live {
         self.revision = changed.revision;
         load::apply_changes(changed, &mut self.core, &mut self.roster, sealer);
         self.adopt(standing);
-        self.seen.counters = self.seen.latest;
-        self.be_current();
+        self.have_caught_up();
         self.decide_anew(again);
     }
 
@@ -60,8 +60,7 @@ impl Live {
     pub(crate) fn take_counters(&mut self, standing: &Standing) {
         let waiting = self.withdraw();
         self.adopt(standing);
-        self.seen.counters = self.seen.latest;
-        self.be_current();
+        self.have_caught_up();
         self.decide_anew(waiting);
     }
 
@@ -142,9 +141,13 @@ impl Live {
         }
     }
 
-    fn be_current(&mut self) {
-        self.freshness = Freshness::Current;
-        self.confirm(&Ok(()));
+    /// What was behind is taken over. Doubt is not settled by that: grants in doubt are forgotten with the whole pool.
+    fn have_caught_up(&mut self) {
+        self.seen.counters = self.seen.latest;
+        if self.freshness != Freshness::Doubtful {
+            self.freshness = Freshness::Current;
+            self.confirm(&Ok(()));
+        }
     }
 }
 
