@@ -5,6 +5,8 @@
 
 DROP TRIGGER draw_batch_insert;
 DROP VIEW draw_batch;
+DROP TRIGGER event_between_insert;
+DROP VIEW event_between;
 
 -- Who may write. A replica's number goes into the ids of its grants. Its fence is a number that it alone knows and that
 -- each of its writes carries: once the fence is another, nothing that was sent under the old one can arrive any more.
@@ -71,10 +73,35 @@ CREATE TRIGGER draw_batch_insert INSTEAD OF INSERT ON draw_batch BEGIN
     FROM json_each(NEW.strays) CROSS JOIN budget_counters AS b ON b.key_no = value ->> 1
     WHERE coalesce(value ->> 5 > b.newest_event, 1);
 
-    INSERT INTO event_between (id, key_no, consumer_no, feature_no)
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3
+    INSERT INTO usage_events (id, key_no, consumer_no, feature_no, previous)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, NULL
     FROM json_each(NEW.strays) CROSS JOIN budget_counters AS b ON b.key_no = value ->> 1
     WHERE value ->> 5 < b.newest_event;
+
+    -- Those are put in their places, key by key: the chain is walked from its newest event to the first that is older than
+    -- all of the batch, and what was walked and what is new form one chain in the order of their ids.
+    UPDATE usage_events SET previous = merged.previous
+    FROM (
+        WITH RECURSIVE
+        strays (key_no, id, first) AS MATERIALIZED (
+            SELECT b.key_no, value ->> 0, value ->> 5
+            FROM json_each(NEW.strays) CROSS JOIN budget_counters AS b ON b.key_no = value ->> 1
+            WHERE value ->> 5 < b.newest_event
+        ),
+        walked (key_no, id, previous, first) AS (
+            SELECT newest.key_no, newest.id, newest.previous, strays.first
+            FROM strays CROSS JOIN budget_counters AS b ON b.key_no = strays.key_no
+            CROSS JOIN usage_events AS newest ON newest.id = b.newest_event
+            WHERE strays.id = strays.first
+            UNION ALL
+            SELECT event.key_no, event.id, event.previous, walked.first
+            FROM walked CROSS JOIN usage_events AS event ON event.id = walked.previous
+            WHERE walked.id > walked.first
+        )
+        SELECT id, lag(id) OVER (PARTITION BY key_no ORDER BY id) AS previous
+        FROM (SELECT key_no, id FROM walked UNION ALL SELECT key_no, id FROM strays)
+    ) AS merged
+    WHERE usage_events.id = merged.id AND merged.previous IS NOT NULL;
 
     INSERT INTO rate_counters (key_no, feature_no, window_start_ms, used, window_first, last_grant)
     SELECT charge.key_no, charge.feature_no, charge.since, charge.count, charge.first, charge.last

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use keypool_core::{KeyNo, Timestamp};
 use keypool_crypto::{Sealer, TokenDigest};
-use keypool_store::{Shape, Store, StoreSettings};
+use keypool_store::{Prospect, Shape, Store, StoreSettings};
 use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinSet;
 
@@ -20,6 +20,8 @@ use crate::views::{ConsumerView, Health, KeyView, TierView, UsageQuery, UsageVie
 use crate::watcher;
 use crate::{Caller, DrawError, DrawId, OpenError, Refusal, Served, Unavailable};
 
+/// How often a draw is tried whose refusals turn out to rest on what is old by now.
+const MOST_TRIES: u32 = 64;
 /// What is listed of a shared database is at most so old, in milliseconds.
 const LISTING_AGE_MS: i64 = 2_000;
 /// Keys that a listing reads in one go; between two goes draws pass.
@@ -66,15 +68,7 @@ impl Engine {
     /// [`OpenError`]. A start that is refused because of a sealed value or the clock leaves the database as it was, byte
     /// for byte.
     pub async fn open(settings: EngineSettings) -> Result<Self, OpenError> {
-        let mut prospect = keypool_store::inspect(settings.store).await?;
-        if prospect.shape() != Shape::Empty {
-            let values = prospect.values().await.map_err(OpenError::Load)?;
-            load::try_values(&values, &settings.sealer)?;
-            for odd in prospect.oddities().await.map_err(OpenError::Load)? {
-                tracing::warn!(table = %odd.table, id = %odd.id, name = %odd.name, "odd row: {}", odd.what);
-            }
-        }
-        let newest = prospect.newest_event().await.map_err(OpenError::Load)?;
+        let (mut prospect, newest) = look(&settings).await?;
         let asked_ms = settings.clock.read().steady_ms;
         let database_time = prospect.database_clock().await.map_err(OpenError::Load)?;
         let first = settings.clock.read();
@@ -215,13 +209,23 @@ impl Engine {
     /// # Errors
     /// [`DrawError::Refused`] with the reason, nothing used up; [`DrawError::Unavailable`] if it could not be recorded.
     pub async fn draw(&self, caller: Caller, feature: &str) -> Result<Served, DrawError> {
-        let mut decided = self.try_draw(caller, feature);
-        if matches!(decided, Err(DrawError::Refused(_))) && self.may_be_behind() {
-            self.confirm_current().await.map_err(DrawError::Unavailable)?;
-            decided = self.try_draw(caller, feature);
+        let mut is_confirmed = false;
+        for _ in 0..MOST_TRIES {
+            let (decided, is_final) = match self.try_draw(caller, feature) {
+                Ok(recorded) => (recorded.await.unwrap_or(Err(closing())), false),
+                Err(refused) => (Err(refused), is_confirmed),
+            };
+            match decided {
+                Ok(recorded) => return Ok(self.reveal(&recorded)),
+                // What it was refused on may be older than the question.
+                Err(DrawError::Refused(_)) if !is_final && self.may_be_behind() => {
+                    self.confirm_current().await.map_err(DrawError::Unavailable)?;
+                    is_confirmed = true;
+                }
+                Err(error) => return Err(error),
+            }
         }
-        let recorded = decided?.await.unwrap_or(Err(DrawError::Unavailable(Unavailable::Closing)));
-        recorded.map(|recorded| self.reveal(&recorded))
+        Err(DrawError::Unavailable(Unavailable::Overloaded))
     }
 
     fn may_be_behind(&self) -> bool {
@@ -338,6 +342,49 @@ impl Engine {
         }
         self.shared.store.close().await;
     }
+}
+
+/// How often a database is looked at whose schema other replicas change meanwhile: once for each step.
+const MOST_LOOKS: u32 = 8;
+
+/// Looks at a database before it is opened, and tries every sealed value; gives the moment of its newest usage event.
+async fn look(settings: &EngineSettings) -> Result<(Prospect, Option<Timestamp>), OpenError> {
+    let mut looks = 1;
+    loop {
+        match look_once(settings).await {
+            Err(error) if looks < MOST_LOOKS && is_of_another_schema(&error) => looks += 1,
+            looked => return looked,
+        }
+    }
+}
+
+async fn look_once(settings: &EngineSettings) -> Result<(Prospect, Option<Timestamp>), OpenError> {
+    let mut prospect = keypool_store::inspect(settings.store.clone()).await?;
+    if prospect.shape() != Shape::Empty {
+        let values = prospect.values().await.map_err(OpenError::Load)?;
+        load::try_values(&values, &settings.sealer)?;
+        for odd in prospect.oddities().await.map_err(OpenError::Load)? {
+            tracing::warn!(table = %odd.table, id = %odd.id, name = %odd.name, "odd row: {}", odd.what);
+        }
+    }
+    let newest = prospect.newest_event().await.map_err(OpenError::Load)?;
+    Ok((prospect, newest))
+}
+
+/// Whether a look failed because a replica that starts at the same moment has brought the database further meanwhile.
+fn is_of_another_schema(error: &OpenError) -> bool {
+    match error {
+        OpenError::Load(error) => error.is_of_another_schema(),
+        OpenError::Store(error) => error.is_of_another_schema(),
+        OpenError::Replica(_)
+        | OpenError::KeyMissing { .. }
+        | OpenError::OtherKey { .. }
+        | OpenError::ClockBehind { .. } => false,
+    }
+}
+
+const fn closing() -> DrawError {
+    DrawError::Unavailable(Unavailable::Closing)
 }
 
 /// What a draw answers where the caller is no longer known.

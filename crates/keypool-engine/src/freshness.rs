@@ -53,6 +53,8 @@ const LATE_MS: i64 = 3_000;
 /// What was seen last of a shared database.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Seen {
+    /// The pool's revision at the last pulse; memory is behind while its own is lower.
+    pub(crate) revision: i64,
     /// The newest event at the last pulse.
     pub(crate) latest: Option<GrantId>,
     /// The newest event when counters were taken over last.

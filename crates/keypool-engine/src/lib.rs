@@ -32,12 +32,12 @@ pub use engine::{Broken, Engine, EngineSettings};
 pub use failure::{AdminError, Invalid, OpenError, Unavailable};
 pub use keypool_core::{ConsumerNo, Limit, Timestamp};
 pub use keypool_crypto::{EncryptionKey, Plain, Sealer, Token, TokenDigest};
-#[cfg(feature = "libsql")]
-pub use keypool_store::{DatabaseUrl, DatabaseUrlError, LibsqlSettings};
 pub use keypool_store::{
     CopyError, CopyProgress, CopyReport, CopyStep, SchemaStatus, Shape, SqliteSettings,
     StoreSettings, Synchronous, copy_pool, schema_status,
 };
+#[cfg(feature = "libsql")]
+pub use keypool_store::{DatabaseUrl, DatabaseUrlError, LibsqlSettings};
 pub use rules::is_feature_name;
 pub use views::{
     AddedConsumer, ConsumerView, FeatureUsage, FeatureView, Health, KeyView, ScopeView, TierView,

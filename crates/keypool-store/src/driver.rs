@@ -70,6 +70,7 @@ pub(crate) struct Statement {
     pub(crate) params: Vec<Value>,
     pub(crate) touches: Touches,
     /// Whether it goes through many rows, and may take its time over a network.
+    #[cfg_attr(not(feature = "libsql"), expect(dead_code, reason = "a file is near"))]
     pub(crate) is_long: bool,
 }
 
@@ -202,6 +203,9 @@ pub enum DriverError {
     /// The database server does not take the token.
     #[error("the database server refuses the token: see DATABASE_AUTH_TOKEN")]
     Unauthorized,
+    /// There is no connection to the database server.
+    #[error("no connection to the database server: {0}")]
+    NoConnection(String),
     /// The database server takes no more requests for now; nothing was carried out.
     #[error("the database server takes no more requests for now (status 429)")]
     TooManyRequests,
@@ -220,7 +224,7 @@ pub enum DriverError {
         message: String,
     },
     /// The connection could not be opened again, so the statement was not sent.
-    #[error("the database cannot be opened again")]
+    #[error("the database cannot be reached")]
     Unreachable(#[source] Box<DriverError>),
     /// A setting of the connection did not take.
     #[error("the database was asked for {name} = {wanted} and says {found}")]
@@ -266,6 +270,7 @@ impl DriverError {
             | DriverError::Column { .. }
             | DriverError::Rejected { .. }
             | DriverError::Tls(_)
+            | DriverError::NoConnection(_)
             | DriverError::Unauthorized
             | DriverError::TooManyRequests
             | DriverError::Status(_) => false,

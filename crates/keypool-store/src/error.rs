@@ -215,3 +215,20 @@ pub enum OpenStoreError {
         source: DriverError,
     },
 }
+
+impl StoreError {
+    /// Whether a shared database does not hold what was asked for: it may have been brought to another schema since it was
+    /// looked at.
+    #[must_use]
+    pub fn is_of_another_schema(&self) -> bool {
+        matches!(self, StoreError::Read(DriverError::Rejected { .. }))
+    }
+}
+
+impl OpenStoreError {
+    /// The same for a database that was being opened.
+    #[must_use]
+    pub fn is_of_another_schema(&self) -> bool {
+        matches!(self, OpenStoreError::Access { source: DriverError::Rejected { .. }, .. })
+    }
+}

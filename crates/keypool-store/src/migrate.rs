@@ -71,6 +71,12 @@ pub(crate) async fn migrate(
         match driver.script(migration.text).await {
             Ok(()) => {
                 tracing::info!(path = %path.display(), version, "the database was brought to this schema version");
+                if driver.is_shared() && shape == Shape::Version(1) && version == 2 {
+                    tracing::warn!(
+                        place = %path.display(),
+                        "a database of the Go program was taken over; no copy of it is written on a server: its backups are the way back"
+                    );
+                }
             }
             Err(_) if driver.is_shared() && has(driver, version).await => {}
             Err(source) => {

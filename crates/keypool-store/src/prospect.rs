@@ -75,7 +75,7 @@ impl Source {
         match self {
             Source::File(file) => file.open_for_use(shape).await.map(Driver::Sqlite),
             #[cfg(feature = "libsql")]
-            Source::Server(server) => Ok(Driver::Libsql(server.open_for_use(shape))),
+            Source::Server(server) => Ok(Driver::Libsql(server.open_for_use())),
         }
     }
 

@@ -30,6 +30,8 @@ pub struct KeyStanding {
     pub counters: Vec<CounterRow>,
 }
 
+/// Counters of more keys than these may take their time.
+const MANY: usize = 1_000;
 /// Events that are looked at, at most, to find the keys that were served of late.
 const MOST_EVENTS: i64 = 20_000;
 
@@ -58,8 +60,9 @@ const OF_RECENT: &str = standing!(
 );
 
 pub(crate) async fn standing_of(driver: &Driver, keys: &[KeyNo]) -> Result<Standing, DriverError> {
-    let keys = table(keys, |key| [Some(key.get())]);
-    read(driver, Statement::long(OF_THESE).with(keys)).await
+    let statement =
+        if keys.len() > MANY { Statement::long(OF_THESE) } else { Statement::new(OF_THESE) };
+    read(driver, statement.with(table(keys, |key| [Some(key.get())]))).await
 }
 
 pub(crate) async fn recent_standing(

@@ -13,7 +13,12 @@ use crate::report;
 
 /// Takes over the database's state before anything else is done; where it can't be read, whoever waits is refused.
 pub(super) async fn recover(shared: &Shared) {
-    match shared.load().await {
+    // A whole pool may take its time over a network; whether the database answers at all shows sooner.
+    let loaded = match shared.store.pulse().await {
+        Ok(_) => shared.load().await,
+        Err(error) => Err(error),
+    };
+    match loaded {
         Ok(pool) => {
             tracing::info!("the pool was loaded anew and is sure again");
             shared.live().take_over(pool, Vec::new());
@@ -28,10 +33,10 @@ pub(super) async fn recover(shared: &Shared) {
 /// Takes over what others changed in the pool and, where it is shared, what they drew. What the database `overruled` is
 /// decided anew, like everything that was gathered.
 pub(super) async fn catch_up(shared: &Shared, overruled: Vec<Gathered>) {
-    let (revision, last_feature, drawn_since) = {
+    let (revision, last_feature, drawn_since, latest) = {
         let live = shared.live();
         let last_feature = FeatureNo::new(live.roster.last.feature);
-        (live.revision, last_feature, live.seen.counters_since())
+        (live.revision, last_feature, live.seen.counters_since(), live.seen.latest)
     };
     let loaded = match shared.store.load_since(revision, last_feature).await {
         Ok(snapshot) if snapshot.extent == Extent::Whole => {
@@ -47,7 +52,8 @@ pub(super) async fn catch_up(shared: &Shared, overruled: Vec<Gathered>) {
     };
     match loaded {
         Ok((snapshot, standing)) => {
-            shared.live().take_changes(snapshot, &standing, overruled, &shared.sealer);
+            let drawn = (&standing, latest);
+            shared.live().take_changes(snapshot, drawn, overruled, &shared.sealer);
         }
         Err(error) => give_up(shared, overruled, &error),
     }
@@ -55,12 +61,14 @@ pub(super) async fn catch_up(shared: &Shared, overruled: Vec<Gathered>) {
 
 /// Takes over what others drew of late.
 pub(super) async fn catch_up_counters(shared: &Shared) {
-    let (revision, drawn_since) = {
+    let (revision, drawn_since, latest) = {
         let live = shared.live();
-        (live.revision, live.seen.counters_since())
+        (live.revision, live.seen.counters_since(), live.seen.latest)
     };
     match shared.store.recent_standing(drawn_since).await {
-        Ok(standing) if standing.revision == revision => shared.live().take_counters(&standing),
+        Ok(standing) if standing.revision == revision => {
+            shared.live().take_counters(&standing, latest);
+        }
         Ok(_) => shared.live().freshness = Freshness::PoolBehind,
         Err(error) => give_up(shared, Vec::new(), &error),
     }

@@ -59,6 +59,7 @@ impl Live {
     /// Takes note of what a shared database says of itself.
     pub(crate) fn note_pulse(&mut self, pulse: &Pulse, clock: DatabaseClock, asked_ms: i64) {
         self.freshness = self.freshness.max(self.seen.judge(pulse, self.revision));
+        self.seen.revision = pulse.revision;
         self.seen.latest = pulse.latest_grant;
         self.seen.pulse_ms = Some(asked_ms);
         let known = self.database_clock.map_or(clock, |known| known.or_better(clock));

@@ -1,6 +1,6 @@
 //! Memory takes over what the database has: the whole pool, what was changed in it, or counters.
 
-use keypool_core::FeatureTally;
+use keypool_core::{FeatureTally, GrantId};
 use keypool_crypto::Sealer;
 use keypool_store::{Snapshot, Standing};
 
@@ -31,18 +31,17 @@ impl Live {
         }
         self.roster = pool.roster;
         self.revision = pool.revision;
-        self.seen.counters = pool.latest_grant;
         self.freshness = Freshness::Current;
-        self.confirm(&Ok(()));
+        self.have_caught_up(pool.latest_grant);
         self.decide_anew(waiting);
     }
 
-    /// Takes over what was changed in the pool and what others drew, and decides anew what was gathered and what the
-    /// database `overruled`. Grants in doubt stay reserved.
+    /// Takes over what was changed in the pool and what others drew up to `latest`, and decides anew what was gathered and
+    /// what the database `overruled`. Grants in doubt stay reserved.
     pub(crate) fn take_changes(
         &mut self,
         changed: Snapshot,
-        standing: &Standing,
+        (standing, latest): (&Standing, Option<GrantId>),
         overruled: Vec<Gathered>,
         sealer: &Sealer,
     ) {
@@ -52,15 +51,15 @@ impl Live {
         self.revision = changed.revision;
         load::apply_changes(changed, &mut self.core, &mut self.roster, sealer);
         self.adopt(standing);
-        self.have_caught_up();
+        self.have_caught_up(latest);
         self.decide_anew(again);
     }
 
-    /// Takes over what others drew, and decides anew what was gathered.
-    pub(crate) fn take_counters(&mut self, standing: &Standing) {
+    /// Takes over what others drew up to `latest`, and decides anew what was gathered.
+    pub(crate) fn take_counters(&mut self, standing: &Standing, latest: Option<GrantId>) {
         let waiting = self.withdraw();
         self.adopt(standing);
-        self.have_caught_up();
+        self.have_caught_up(latest);
         self.decide_anew(waiting);
     }
 
@@ -141,10 +140,16 @@ impl Live {
         }
     }
 
-    /// What was behind is taken over. Doubt is not settled by that: grants in doubt are forgotten with the whole pool.
-    fn have_caught_up(&mut self) {
-        self.seen.counters = self.seen.latest;
-        if self.freshness != Freshness::Doubtful {
+    /// What was behind is taken over, as far as it was known when the reading began: a pulse that came meanwhile may have
+    /// seen more. Doubt is not settled by that: grants in doubt are forgotten with the whole pool.
+    fn have_caught_up(&mut self, latest: Option<GrantId>) {
+        self.seen.counters = latest;
+        if self.freshness == Freshness::Doubtful {
+            return;
+        }
+        if self.revision < self.seen.revision {
+            self.freshness = Freshness::PoolBehind;
+        } else {
             self.freshness = Freshness::Current;
             self.confirm(&Ok(()));
         }

@@ -15,7 +15,7 @@ async fn answers_that_get_lost_cost_no_caller_its_key_and_nobody_a_unit() {
     fill(&engines[0], 3, Some(100), 1_000_000).await;
     for fault in [Fault::DropAnswer, Fault::Repeat, Fault::Refuse] {
         for skip in [1, 4, 9, 14] {
-            hub.faults().inject(fault.clone(), When::once().matching("draw_batch").after(skip));
+            hub.faults().inject(fault, When::once().matching("draw_batch").after(skip));
         }
     }
     let mut all = JoinSet::new();

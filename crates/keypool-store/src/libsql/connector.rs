@@ -1,6 +1,7 @@
 //! How a connection to a libSQL server is made: TCP, and TLS on rustls with ring. The libsql crate's own way to it rests
 //! on an older rustls; it takes this one instead, in the terms of hyper 0.14.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::path::Path;
@@ -61,13 +62,15 @@ fn client_config(ca_file: Option<&Path>) -> io::Result<ClientConfig> {
     match ca_file {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(path) => {
-            let certificates = CertificateDer::pem_file_iter(path).map_err(io::Error::other)?;
+            let named =
+                |error: &dyn fmt::Display| io::Error::other(format!("{}: {error}", path.display()));
+            let certificates = CertificateDer::pem_file_iter(path).map_err(|it| named(&it))?;
             for certificate in certificates {
-                let certificate = certificate.map_err(io::Error::other)?;
-                roots.add(certificate).map_err(io::Error::other)?;
+                let certificate = certificate.map_err(|it| named(&it))?;
+                roots.add(certificate).map_err(|it| named(&it))?;
             }
             if roots.is_empty() {
-                return Err(io::Error::other("it holds no certificate in PEM form"));
+                return Err(named(&"it holds no certificate in PEM form"));
             }
         }
     }

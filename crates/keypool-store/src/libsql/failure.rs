@@ -33,7 +33,7 @@ fn hrana(text: &str) -> DriverError {
     if let Some(said) = within("http error") {
         return match said.strip_prefix("error trying to connect: ") {
             Some(why) => {
-                DriverError::Unreachable(Box::new(DriverError::Unanswered(why.to_owned())))
+                DriverError::Unreachable(Box::new(DriverError::NoConnection(why.to_owned())))
             }
             None => DriverError::Unanswered(said.to_owned()),
         };

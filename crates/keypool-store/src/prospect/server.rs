@@ -8,7 +8,6 @@ use keypool_core::Timestamp;
 use crate::driver::{DriverError, Row, Statement};
 use crate::error::OpenStoreError;
 use crate::libsql::{Libsql, LibsqlSettings};
-use crate::recognise::Shape;
 
 /// A database on a server that is looked at.
 pub(crate) struct ServerProspect {
@@ -53,13 +52,7 @@ impl ServerProspect {
     }
 
     /// The way to use it: the one that it was looked at by.
-    pub(super) fn open_for_use(self, shape: Shape) -> Libsql {
-        if shape == Shape::Version(1) {
-            tracing::warn!(
-                place = %self.place.display(),
-                "a database of the Go program is taken over; no copy of it is written on a server: its backups are the way back"
-            );
-        }
+    pub(super) fn open_for_use(self) -> Libsql {
         self.driver
     }
 }

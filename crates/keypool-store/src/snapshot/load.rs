@@ -68,7 +68,8 @@ pub(crate) async fn load_since(
 }
 
 async fn read(driver: &Driver, revision: i64, last_feature: i64) -> Result<Loaded, DriverError> {
-    let statement = Statement::long(SNAPSHOT).with(revision).with(last_feature);
+    let statement = if revision < 0 { Statement::long(SNAPSHOT) } else { Statement::new(SNAPSHOT) };
+    let statement = statement.with(revision).with(last_feature);
     let mut loaded = Loaded::default();
     for row in driver.read(statement).await? {
         loaded.take(row)?;

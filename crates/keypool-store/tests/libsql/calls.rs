@@ -104,7 +104,7 @@ async fn a_list_that_broke_off_is_an_error_and_never_a_shorter_pool() {
     seed(&store).await;
     store.load().await.unwrap();
     for fault in [Fault::TruncatedCursor, Fault::TruncatedJson] {
-        server.faults().inject(fault.clone(), When::always());
+        server.faults().inject(fault, When::always());
         let read = store.load().await;
         assert!(matches!(read, Err(StoreError::Read(_))), "{fault:?}: {read:?}");
         let read = store.standing_of(&[keypool_core::KeyNo::new(1)]).await;

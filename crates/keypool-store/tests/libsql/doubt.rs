@@ -25,7 +25,7 @@ async fn a_batch_whose_answer_is_lost_is_on_record_once() {
         let server = Server::start().await;
         let store = server.open_with(hasty).await;
         seed(&store).await;
-        server.faults().inject(fault.clone(), When::once().matching("draw_batch"));
+        server.faults().inject(fault, When::once().matching("draw_batch"));
         let drawn = batch(5, &[draw(1, grant(1, 0)), draw(2, grant(1, 1))]);
         store.commit_draws(&drawn).await.unwrap();
         assert!(is_recorded(&store, grant(1, 0)).await, "{fault:?}");
@@ -112,7 +112,7 @@ async fn a_change_whose_answer_is_lost_is_made_once() {
         let server = Server::start().await;
         let store = server.open_with(hasty).await;
         seed(&store).await;
-        server.faults().inject(fault.clone(), When::once().matching("INSERT INTO changes"));
+        server.faults().inject(fault, When::once().matching("INSERT INTO changes"));
         let change = at_noon(5, ChangeKind::AddKeys(vec![key(4)]));
         store.change(&change).await.unwrap();
         let pool = store.load().await.unwrap();

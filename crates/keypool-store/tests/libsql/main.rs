@@ -13,6 +13,7 @@ mod doubt;
 mod fresh;
 #[path = "../it/go_program.rs"]
 mod go_program;
+mod order;
 mod server;
 #[path = "../it/support.rs"]
 mod support;
