@@ -9,10 +9,12 @@ mod make;
 mod record;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use keypool_crypto::Sealer;
 use keypool_store::{Snapshot, Store, StoreError};
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use self::record::Granted;
 use crate::Broken;
@@ -20,6 +22,13 @@ use crate::freshness::Freshness;
 use crate::gathering::Gathering;
 use crate::live::{Live, PendingChange, Work};
 use crate::load::{self, LoadedPool};
+
+/// A commit that takes so long is one to a database that is far away. Then the callers of a batch are told before the next
+/// one is sent, and it waits for them a little: else they would miss it, and half of all callers would wait for two round
+/// trips each time.
+const FAR: Duration = Duration::from_millis(8);
+/// The longest that a batch waits so.
+const LONGEST_GATHERING: Duration = Duration::from_millis(5);
 
 /// What callers, the committer and the watcher share.
 #[derive(Debug)]
@@ -84,9 +93,14 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         tokio::task::yield_now().await;
         let step = next_step(&mut shared.live());
         if let Step::Record(gathering, revision) = step {
+            let sent = Instant::now();
             granted = record::record(&shared, gathering, revision, granted).await;
-            if !shared.live().is_awaited() {
+            let took = sent.elapsed();
+            if took >= FAR || !shared.live().is_awaited() {
                 std::mem::take(&mut granted).tell();
+            }
+            if took >= FAR && shared.store.is_shared() && shared.live().is_awaited() {
+                tokio::time::sleep((took / 8).min(LONGEST_GATHERING)).await;
             }
             continue;
         }
