@@ -60,7 +60,22 @@ CREATE TRIGGER draw_batch_insert INSTEAD OF INSERT ON draw_batch BEGIN
             THEN RAISE(ABORT, 'keypooler: clock')
         WHEN (SELECT fence FROM replicas WHERE replica_no = NEW.replica) IS NOT NEW.fence
             THEN RAISE(ABORT, 'keypooler: fenced')
-        WHEN (SELECT revision FROM pool) IS NOT NEW.revision THEN RAISE(ABORT, 'keypooler: stale')
+        WHEN (SELECT revision FROM pool) IS NOT NEW.revision AND (
+            -- Changes of other rows than those that the batch rests on do not make it stale, if all are accounted for.
+            (SELECT revision FROM pool) - NEW.revision
+                IS NOT (SELECT count(*) FROM changes WHERE revision > NEW.revision)
+            OR EXISTS (
+                SELECT 1 FROM json_each(NEW.budgets) CROSS JOIN keys AS k ON k.key_no = value ->> 0
+                CROSS JOIN tiers AS t ON t.tier_no = k.tier_no
+                WHERE k.revision > NEW.revision OR t.revision > NEW.revision
+            )
+            OR EXISTS (
+                SELECT 1 FROM consumers AS c WHERE c.revision > NEW.revision AND c.consumer_no IN (
+                    SELECT value ->> 2 FROM json_each(NEW.events)
+                    UNION ALL SELECT value ->> 2 FROM json_each(NEW.strays)
+                )
+            )
+        ) THEN RAISE(ABORT, 'keypooler: stale')
     END;
 
     INSERT INTO usage_events (id, key_no, consumer_no, feature_no, previous)
@@ -76,7 +91,7 @@ CREATE TRIGGER draw_batch_insert INSTEAD OF INSERT ON draw_batch BEGIN
     INSERT INTO usage_events (id, key_no, consumer_no, feature_no, previous)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, NULL
     FROM json_each(NEW.strays) CROSS JOIN budget_counters AS b ON b.key_no = value ->> 1
-    WHERE value ->> 5 < b.newest_event;
+    WHERE value ->> 5 <= b.newest_event;
 
     -- Those are put in their places, key by key: the chain is walked from its newest event to the first that is older than
     -- all of the batch, and what was walked and what is new form one chain in the order of their ids.
@@ -86,7 +101,7 @@ CREATE TRIGGER draw_batch_insert INSTEAD OF INSERT ON draw_batch BEGIN
         strays (key_no, id, first) AS MATERIALIZED (
             SELECT b.key_no, value ->> 0, value ->> 5
             FROM json_each(NEW.strays) CROSS JOIN budget_counters AS b ON b.key_no = value ->> 1
-            WHERE value ->> 5 < b.newest_event
+            WHERE value ->> 5 <= b.newest_event
         ),
         walked (key_no, id, previous, first) AS (
             SELECT newest.key_no, newest.id, newest.previous, strays.first

@@ -73,14 +73,15 @@ impl Shared {
         }
     }
 
-    fn build(&self, snapshot: Snapshot) -> LoadedPool {
+    fn build(&self, snapshot: Snapshot, begun_ms: i64) -> LoadedPool {
         let replica = self.live().replica;
-        load::load(snapshot, replica, &self.sealer)
+        load::load(snapshot, replica, begun_ms, &self.sealer)
     }
 
     async fn load(&self) -> Result<LoadedPool, StoreError> {
+        let begun_ms = self.live().steady_ms();
         let snapshot = self.store.load().await?;
-        Ok(self.build(snapshot))
+        Ok(self.build(snapshot, begun_ms))
     }
 }
 

@@ -110,9 +110,10 @@ impl Engine {
         sealer: Sealer,
         (clock, database_clock, timekeeper): (Clock, Option<DatabaseClock>, Timekeeper),
     ) -> Result<Shared, OpenError> {
-        let snapshot = store.load().await.map_err(OpenError::Load)?;
+        // Before the pool is read: from here on nobody else grants under this number.
         let replica = store.issue_replica().await.map_err(OpenError::Replica)?;
-        let pool = load::load(snapshot, replica, &sealer);
+        let snapshot = store.load().await.map_err(OpenError::Load)?;
+        let pool = load::load(snapshot, replica, clock.read().steady_ms, &sealer);
         let live = Live::new(pool, replica, clock, database_clock, timekeeper);
         Ok(Shared::new(store.clone(), sealer, live))
     }
@@ -162,12 +163,19 @@ impl Engine {
     /// # Errors
     /// [`Unavailable`] if the shared database does not answer.
     pub async fn confirm_recent(&self) -> Result<(), Unavailable> {
-        let is_recent = !self.is_shared() || {
-            let live = self.shared.live();
-            let age_ms = live.seen.pulse_ms.map(|asked_ms| live.steady_ms() - asked_ms);
-            age_ms.is_some_and(|age_ms| age_ms < LISTING_AGE_MS)
-        };
-        if is_recent { Ok(()) } else { self.confirm_current().await }
+        let (confirmation, confirmed) = oneshot::channel();
+        {
+            let mut live = self.shared.live();
+            if !self.is_shared() || live.age_ms().is_some_and(|age_ms| age_ms < LISTING_AGE_MS) {
+                return Ok(());
+            }
+            if live.is_closing {
+                return Err(Unavailable::Closing);
+            }
+            live.await_counters(confirmation);
+        }
+        self.shared.wake();
+        confirmed.await.unwrap_or(Err(Unavailable::Closing))
     }
 
     fn is_shared(&self) -> bool {
@@ -241,7 +249,7 @@ impl Engine {
         let mut live = self.shared.live();
         live.admit_draw().map_err(DrawError::Unavailable)?;
         let feature = live.feature(caller, feature).map_err(DrawError::Refused)?;
-        let asked = Asked { caller, feature, overruled: 0, reply };
+        let asked = Asked { caller, feature, overruled: 0, forestalled: 0, reply };
         live.decide(asked).map_err(|(_, error)| error)?;
         drop(live);
         self.shared.wake();

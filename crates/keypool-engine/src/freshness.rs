@@ -48,7 +48,7 @@ impl DatabaseClock {
 }
 
 /// Later than this before the newest event that was seen, a batch may still have come in that is not seen yet.
-const LATE_MS: i64 = 3_000;
+const LATE_MS: i64 = 15_000;
 
 /// What was seen last of a shared database.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,16 +59,16 @@ pub(crate) struct Seen {
     pub(crate) latest: Option<GrantId>,
     /// The newest event when counters were taken over last.
     pub(crate) counters: Option<GrantId>,
-    /// When the last pulse was asked for, by the steady clock; `None` before the first.
-    pub(crate) pulse_ms: Option<i64>,
+    /// The moment by the steady clock as of which memory is what the database has, counters too; `None` before the first.
+    pub(crate) as_of_ms: Option<i64>,
 }
 
 impl Seen {
     /// What a pulse says that memory may have missed.
-    pub(crate) fn judge(&self, pulse: &Pulse, revision: i64) -> Freshness {
+    pub(crate) fn judge(&self, pulse: &Pulse, revision: i64, counters_are_due: bool) -> Freshness {
         if pulse.revision != revision {
             Freshness::PoolBehind
-        } else if pulse.latest_grant != self.counters {
+        } else if pulse.latest_grant != self.counters && counters_are_due {
             Freshness::CountersBehind
         } else {
             Freshness::Current

@@ -12,6 +12,9 @@ use tokio::sync::oneshot;
 use crate::roster::SealedKey;
 use crate::{Caller, DrawError};
 
+/// Draws in a batch, at most: it stays below what gateways let through, and one that fails does not fail all.
+const MOST_DRAWS: usize = 2_000;
+
 /// A grant that was recorded, still sealed.
 #[derive(Debug)]
 pub(crate) struct Recorded {
@@ -28,6 +31,8 @@ pub(crate) struct Asked {
     pub(crate) feature: FeatureNo,
     /// How often the database overruled an answer.
     pub(crate) overruled: u32,
+    /// How often of these because others had used a key up.
+    pub(crate) forestalled: u32,
     pub(crate) reply: DrawReply,
 }
 
@@ -63,7 +68,7 @@ impl Gathering {
         self.is_closed = true;
     }
 
-    /// Adds a grant, or gives it back where the batch is closed or it counts in another window than one that is gathered already: a batch
+    /// Adds a grant, or gives it back where the batch is closed or full, or it counts in another window than one that is gathered already: a batch
     /// charges each counter in one window only.
     pub(crate) fn try_add(&mut self, gathered: Gathered) -> Result<(), Gathered> {
         let grant = &gathered.grant;
@@ -73,7 +78,11 @@ impl Gathering {
         let other_rate_window =
             matches!(&rate, Entry::Occupied(charge) if charge.get().since != grant.rate_since());
         let other_budget_window = matches!(&budget, Entry::Occupied(charge) if charge.get().since != grant.budget_since());
-        if self.is_closed || other_rate_window || other_budget_window {
+        if self.is_closed
+            || self.grants.len() >= MOST_DRAWS
+            || other_rate_window
+            || other_budget_window
+        {
             return Err(gathered);
         }
         let rate = rate.or_insert_with(|| RateCharge {

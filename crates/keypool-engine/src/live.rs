@@ -229,7 +229,7 @@ impl Live {
         self.revision += 1;
         let waiting = self.withdraw();
         self.apply_to_memory(change, at);
-        self.decide_anew(waiting);
+        self.decide_anew(waiting, Turn::Draws);
     }
 
     /// Gives back the limits that grants hold.
@@ -258,12 +258,16 @@ impl Live {
         self.release(grants)
     }
 
-    /// Decides withdrawn draws on today's state; they go behind what is sent again and before the changes that wait.
-    fn decide_anew(&mut self, waiting: Vec<Asked>) {
+    /// Decides withdrawn draws on today's state; they go behind what is sent again and before the changes that wait, but
+    /// for the one whose turn it is.
+    fn decide_anew(&mut self, waiting: Vec<Asked>, turn: Turn) {
         let queue = std::mem::take(&mut self.queue);
-        let (again, changes): (VecDeque<_>, VecDeque<_>) =
+        let (again, mut changes): (VecDeque<_>, VecDeque<_>) =
             queue.into_iter().partition(|work| matches!(work, Work::Draws(_)));
         self.queue = again;
+        if turn == Turn::OneChange {
+            self.queue.extend(changes.pop_front());
+        }
         for asked in waiting {
             if let Err((asked, error)) = self.decide(asked) {
                 // Whoever asked may be gone; then nobody is to be told.
@@ -272,6 +276,15 @@ impl Live {
         }
         self.queue.extend(changes);
     }
+}
+
+/// What goes before draws that are decided anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// Nothing: a change was just made.
+    Draws,
+    /// The change that waits longest: what is taken over again and again must not keep it waiting.
+    OneChange,
 }
 
 impl std::fmt::Debug for Live {

@@ -17,6 +17,8 @@ pub(crate) struct LoadedPool {
     pub(crate) roster: Roster,
     pub(crate) revision: i64,
     pub(crate) latest_grant: Option<GrantId>,
+    /// When it began to be read, by the steady clock.
+    pub(crate) begun_ms: i64,
 }
 
 /// Tries every sealed value before anything is changed.
@@ -66,12 +68,17 @@ fn other_key(value: &StoredValue) -> OpenError {
 }
 
 /// Builds the pool. Keys with a value that does not open are parked as damaged, with a line in the log.
-pub(crate) fn load(snapshot: Snapshot, replica: ReplicaNo, sealer: &Sealer) -> LoadedPool {
+pub(crate) fn load(
+    snapshot: Snapshot,
+    replica: ReplicaNo,
+    begun_ms: i64,
+    sealer: &Sealer,
+) -> LoadedPool {
     let mut core = Pool::new(replica);
     let mut roster = Roster::new(snapshot.last);
     let (revision, latest_grant) = (snapshot.revision, snapshot.latest_grant);
     apply_changes(snapshot, &mut core, &mut roster, sealer);
-    LoadedPool { core, roster, revision, latest_grant }
+    LoadedPool { core, roster, revision, latest_grant, begun_ms }
 }
 
 /// Brings a pool to what a snapshot says: all of it, or what was changed.

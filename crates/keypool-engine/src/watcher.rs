@@ -8,19 +8,27 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::committer::Shared;
 use crate::freshness::DatabaseClock;
-use crate::{Unavailable, report};
+use crate::{Broken, Unavailable, report};
 
 /// The least time between two questions.
 const PACE: Duration = Duration::from_millis(50);
 /// The time after which it asks without being asked: what is listed is then younger than two seconds.
 const IDLE: Duration = Duration::from_secs(1);
+/// The least time between two takings over of what others drew.
+const COUNTERS: Duration = Duration::from_millis(900);
 
 /// Watches until the pool closes.
 pub(crate) async fn run(shared: Arc<Shared>) {
+    let _last_look = LastLook(&shared);
     let mut is_well = true;
+    let mut counters_due = Instant::now();
     loop {
         let asked = Instant::now();
-        let outcome = ask(&shared).await;
+        let counters_are_due = asked >= counters_due;
+        if counters_are_due {
+            counters_due = asked + COUNTERS;
+        }
+        let outcome = ask(&shared, counters_are_due).await;
         if outcome.is_err() && is_well {
             tracing::warn!("the database does not answer; asking on");
         }
@@ -36,7 +44,20 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     }
 }
 
-async fn ask(shared: &Shared) -> Result<(), Unavailable> {
+/// Tells whoever waits when the watcher ends, by a panic too.
+struct LastLook<'a>(&'a Shared);
+
+impl Drop for LastLook<'_> {
+    fn drop(&mut self) {
+        drop(self.0.live().take_questions());
+        if std::thread::panicking() {
+            tracing::error!("the watcher ended by a panic: no refusal can be confirmed any more");
+            self.0.broken.send_replace(Some(Broken::Bug));
+        }
+    }
+}
+
+async fn ask(shared: &Shared, counters_are_due: bool) -> Result<(), Unavailable> {
     let (waiting, asked_ms) = {
         let mut live = shared.live();
         (live.take_questions(), live.steady_ms())
@@ -45,7 +66,7 @@ async fn ask(shared: &Shared) -> Result<(), Unavailable> {
         Ok(pulse) => {
             let mut live = shared.live();
             let clock = DatabaseClock::of(pulse.now, asked_ms, live.steady_ms());
-            live.note_pulse(&pulse, clock, asked_ms);
+            live.note_pulse(&pulse, clock, asked_ms, counters_are_due);
             live.answer_questions(waiting);
             drop(live);
             if !pulse.is_known_schema {

@@ -43,12 +43,15 @@ pub(crate) async fn authenticate(
 ///
 /// # Errors
 ///
-/// 403 for a consumer; 503 if what is known can't be confirmed.
+/// 403 for a consumer, 401 for one that is gone by now; 503 if what is known can't be confirmed.
 pub(crate) async fn admin(engine: &Engine, who: Authenticated) -> Result<Admin, Problem> {
     match who.0 {
         Caller::Admin => Ok(Admin(())),
         Caller::Consumer(_) => {
             engine.confirm_current().await?;
+            if engine.caller_name(who.0).is_none() {
+                return Err(Problem::unauthorized());
+            }
             Err(Problem::new(Code::Forbidden, "this path takes the admin token, not a consumer's"))
         }
     }

@@ -151,10 +151,10 @@ pub(crate) fn draw_statement(
         })))
 }
 
-/// Which of the batch's events are on record, one row each, and one more at the end: a list that broke off lacks it.
+/// Which of the batch's events are on record, one row each.
 pub(crate) fn recorded_statement(batch: &DrawBatch) -> Statement {
     let ids = table(&batch.events, |event| [Some(event.id.get())]);
-    let sql = "SELECT e.id FROM json_each(?1) CROSS JOIN usage_events AS e ON e.id = value ->> 0 UNION ALL SELECT NULL";
+    let sql = "SELECT e.id FROM json_each(?1) CROSS JOIN usage_events AS e ON e.id = value ->> 0";
     Statement::new(sql).with(ids)
 }
 

@@ -83,22 +83,23 @@ impl Libsql {
     /// Runs one statement to its rows.
     pub(crate) async fn read(&self, statement: Statement) -> Result<Vec<Row>, DriverError> {
         let connections = Arc::clone(&self.connections);
-        let patience = if statement.is_long { PATIENCE } else { 1 };
-        self.request(patience, async move { connections.read(statement).await }).await
+        let longest = if statement.is_long { self.patience() } else { self.deadline };
+        self.request(async move { connections.read(statement, longest).await }).await
     }
 
     /// Applies statements together or not at all, in one request.
     pub(crate) async fn write(&self, mut write: Vec<Statement>) -> Result<(), DriverError> {
         let connections = Arc::clone(&self.connections);
+        let (deadline, patience) = (self.deadline, self.patience());
         match write.pop() {
             None => Ok(()),
             Some(only) if write.is_empty() => {
-                self.request(1, async move { connections.execute(only).await }).await
+                self.request(async move { connections.execute(only, deadline).await }).await
             }
             Some(last) => {
                 write.push(last);
                 let text = script::transaction(&write);
-                self.request(PATIENCE, async move { connections.run(&text).await }).await
+                self.request(async move { connections.run(&text, patience).await }).await
             }
         }
     }
@@ -106,8 +107,12 @@ impl Libsql {
     /// Runs a migration's text in one transaction, under the lock that writers wait for.
     pub(crate) async fn script(&self, text: &'static str) -> Result<(), DriverError> {
         let connections = Arc::clone(&self.connections);
-        let text = script::enclosed(text);
-        self.request(PATIENCE, async move { connections.run(&text).await }).await
+        let (text, patience) = (script::enclosed(text), self.patience());
+        self.request(async move { connections.run(&text, patience).await }).await
+    }
+
+    fn patience(&self) -> Duration {
+        self.deadline.saturating_mul(PATIENCE)
     }
 
     /// Lets no further request in, waits for those under way and closes the connections. Twice is harmless.
@@ -117,19 +122,15 @@ impl Libsql {
         while under_way.join_next().await.is_some() {}
     }
 
-    /// Runs a request in a task of its own, for at most so many deadlines.
+    /// Runs a request in a task of its own: it goes on when its caller goes away, and a panic ends it alone.
     async fn request<T: Send + 'static>(
         &self,
-        patience: u32,
         request: impl Future<Output = Result<T, DriverError>> + Send + 'static,
     ) -> Result<T, DriverError> {
         let (answer, outcome) = oneshot::channel();
-        let longest = self.deadline.saturating_mul(patience);
         let request = async move {
-            let late = DriverError::Unanswered(format!("none within {} ms", longest.as_millis()));
-            let done = tokio::time::timeout(longest, request).await.unwrap_or(Err(late));
             // Whoever asked may be gone.
-            let _ = answer.send(done);
+            let _ = answer.send(request.await);
         };
         {
             let mut requests = self.requests();

@@ -136,7 +136,8 @@ async fn original(
         );
         return Err(Unrecognised::Unknown(why));
     }
-    let mut findings = source.read(Statement::new("PRAGMA quick_check(1)")).await?;
+    let mut findings =
+        source.read(Statement::long("SELECT quick_check FROM pragma_quick_check LIMIT 1")).await?;
     let finding = findings.first_mut().map(|row| row.text()).transpose()?.unwrap_or_default();
     if finding == "ok" { Ok(Shape::Version(1)) } else { Err(Unrecognised::Damaged(finding)) }
 }

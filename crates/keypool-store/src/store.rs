@@ -74,7 +74,7 @@ impl Store {
         standing_of(&self.driver, keys).await.map_err(StoreError::Read)
     }
 
-    /// The true counters of the keys that served the latest events after `since`; of at most some thousand events.
+    /// The true counters of the keys that served events after `since`.
     ///
     /// # Errors
     /// The database cannot be read.

@@ -33,14 +33,14 @@ pub(super) async fn recover(shared: &Shared) {
 /// Takes over what others changed in the pool and, where it is shared, what they drew. What the database `overruled` is
 /// decided anew, like everything that was gathered.
 pub(super) async fn catch_up(shared: &Shared, overruled: Vec<Gathered>) {
-    let (revision, last_feature, drawn_since, latest) = {
+    let (revision, last_feature, drawn_since, known) = {
         let live = shared.live();
         let last_feature = FeatureNo::new(live.roster.last.feature);
-        (live.revision, last_feature, live.seen.counters_since(), live.seen.latest)
+        (live.revision, last_feature, live.seen.counters_since(), live.known())
     };
     let loaded = match shared.store.load_since(revision, last_feature).await {
         Ok(snapshot) if snapshot.extent == Extent::Whole => {
-            let pool = shared.build(snapshot);
+            let pool = shared.build(snapshot, known.begun_ms);
             shared.live().take_over(pool, overruled);
             return;
         }
@@ -52,7 +52,7 @@ pub(super) async fn catch_up(shared: &Shared, overruled: Vec<Gathered>) {
     };
     match loaded {
         Ok((snapshot, standing)) => {
-            let drawn = (&standing, latest);
+            let drawn = (&standing, known);
             shared.live().take_changes(snapshot, drawn, overruled, &shared.sealer);
         }
         Err(error) => give_up(shared, overruled, &error),
@@ -61,13 +61,13 @@ pub(super) async fn catch_up(shared: &Shared, overruled: Vec<Gathered>) {
 
 /// Takes over what others drew of late.
 pub(super) async fn catch_up_counters(shared: &Shared) {
-    let (revision, drawn_since, latest) = {
+    let (revision, drawn_since, known) = {
         let live = shared.live();
-        (live.revision, live.seen.counters_since(), live.seen.latest)
+        (live.revision, live.seen.counters_since(), live.known())
     };
     match shared.store.recent_standing(drawn_since).await {
         Ok(standing) if standing.revision == revision => {
-            shared.live().take_counters(&standing, latest);
+            shared.live().take_counters(&standing, known);
         }
         Ok(_) => shared.live().freshness = Freshness::PoolBehind,
         Err(error) => give_up(shared, Vec::new(), &error),
@@ -78,7 +78,7 @@ pub(super) async fn catch_up_counters(shared: &Shared) {
 /// fit; the others keep their grants. Where that was not enough for one of them before, every key's are taken over: a
 /// forecast that was wrong twice is no longer gone by.
 pub(super) async fn recount(shared: &Shared, grants: Vec<Gathered>) {
-    let is_second = grants.iter().any(|gathered| gathered.asked.overruled > 0);
+    let is_second = grants.iter().any(|gathered| gathered.asked.forestalled > 0);
     let keys: Vec<KeyNo> = if is_second {
         shared.live().roster.keys.keys().copied().collect()
     } else {

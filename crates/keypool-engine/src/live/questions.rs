@@ -12,6 +12,17 @@ impl Live {
         self.confirmations.push(confirmation);
     }
 
+    /// Tells once the committer has taken over what others drew, and changed.
+    pub(crate) fn await_counters(&mut self, confirmation: Confirmation) {
+        self.freshness = self.freshness.max(Freshness::CountersBehind);
+        self.await_certainty(confirmation);
+    }
+
+    /// How old is what memory has of a shared database; `None` where it was never compared.
+    pub(crate) fn age_ms(&self) -> Option<i64> {
+        self.seen.as_of_ms.map(|as_of_ms| self.steady_ms() - as_of_ms)
+    }
+
     /// Tells once a shared database was asked and memory is what it has.
     pub(crate) fn ask(&mut self, question: Confirmation) {
         if self.questions.len() + self.confirmations.len() >= MOST_QUESTIONS {
@@ -56,12 +67,22 @@ impl Live {
         }
     }
 
-    /// Takes note of what a shared database says of itself.
-    pub(crate) fn note_pulse(&mut self, pulse: &Pulse, clock: DatabaseClock, asked_ms: i64) {
-        self.freshness = self.freshness.max(self.seen.judge(pulse, self.revision));
+    /// Takes note of what a shared database says of itself. What others drew is taken over where that is due: it takes
+    /// reading the events of some seconds.
+    pub(crate) fn note_pulse(
+        &mut self,
+        pulse: &Pulse,
+        clock: DatabaseClock,
+        asked_ms: i64,
+        counters_are_due: bool,
+    ) {
+        self.freshness =
+            self.freshness.max(self.seen.judge(pulse, self.revision, counters_are_due));
         self.seen.revision = pulse.revision;
         self.seen.latest = pulse.latest_grant;
-        self.seen.pulse_ms = Some(asked_ms);
+        if self.freshness == Freshness::Current && pulse.latest_grant == self.seen.counters {
+            self.seen.as_of_ms = Some(asked_ms);
+        }
         let known = self.database_clock.map_or(clock, |known| known.or_better(clock));
         self.database_clock = Some(known);
     }

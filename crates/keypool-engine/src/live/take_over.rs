@@ -4,11 +4,20 @@ use keypool_core::{FeatureTally, GrantId};
 use keypool_crypto::Sealer;
 use keypool_store::{Snapshot, Standing};
 
-use super::{Live, MOST_OVERRULED, Work};
+use super::{Live, MOST_OVERRULED, Turn, Work};
 use crate::freshness::Freshness;
 use crate::gathering::{Asked, Gathered, Gathering};
 use crate::load::{self, LoadedPool, feature_tally, tally};
 use crate::{DrawError, Unavailable};
+
+/// What was known of a shared database when something began to be read of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    /// The newest event at the pulse before.
+    pub(crate) latest: Option<GrantId>,
+    /// When, by the steady clock.
+    pub(crate) begun_ms: i64,
+}
 
 /// What became of grants that the database did not take.
 pub(crate) enum Refitted {
@@ -19,6 +28,11 @@ pub(crate) enum Refitted {
 }
 
 impl Live {
+    /// What is known of the database now.
+    pub(crate) fn known(&self) -> Known {
+        Known { latest: self.seen.latest, begun_ms: self.steady_ms() }
+    }
+
     /// Takes over the database's state, and decides anew what was gathered and what the database `overruled`. Grants
     /// that are not among these (their commit is in doubt) stand as the database has them.
     pub(crate) fn take_over(&mut self, pool: LoadedPool, overruled: Vec<Gathered>) {
@@ -32,16 +46,16 @@ impl Live {
         self.roster = pool.roster;
         self.revision = pool.revision;
         self.freshness = Freshness::Current;
-        self.have_caught_up(pool.latest_grant);
-        self.decide_anew(waiting);
+        self.have_caught_up(Known { latest: pool.latest_grant, begun_ms: pool.begun_ms });
+        self.decide_anew(waiting, Turn::OneChange);
     }
 
-    /// Takes over what was changed in the pool and what others drew up to `latest`, and decides anew what was gathered and
+    /// Takes over what was changed in the pool and what others drew, as far as it was `known`, and decides anew what was gathered and
     /// what the database `overruled`. Grants in doubt stay reserved.
     pub(crate) fn take_changes(
         &mut self,
         changed: Snapshot,
-        (standing, latest): (&Standing, Option<GrantId>),
+        (standing, known): (&Standing, Known),
         overruled: Vec<Gathered>,
         sealer: &Sealer,
     ) {
@@ -51,16 +65,16 @@ impl Live {
         self.revision = changed.revision;
         load::apply_changes(changed, &mut self.core, &mut self.roster, sealer);
         self.adopt(standing);
-        self.have_caught_up(latest);
-        self.decide_anew(again);
+        self.have_caught_up(known);
+        self.decide_anew(again, Turn::OneChange);
     }
 
-    /// Takes over what others drew up to `latest`, and decides anew what was gathered.
-    pub(crate) fn take_counters(&mut self, standing: &Standing, latest: Option<GrantId>) {
+    /// Takes over what others drew, as far as it was `known`, and decides anew what was gathered.
+    pub(crate) fn take_counters(&mut self, standing: &Standing, known: Known) {
         let waiting = self.withdraw();
         self.adopt(standing);
-        self.have_caught_up(latest);
-        self.decide_anew(waiting);
+        self.have_caught_up(known);
+        self.decide_anew(waiting, Turn::OneChange);
     }
 
     /// Takes over the true counters of keys that others have used up. Of the grants that the database did not take those
@@ -76,11 +90,13 @@ impl Live {
                 let windows = (gathered.grant.rate_since(), gathered.grant.budget_since());
                 gathered.grant = self.core.refreshed(gathered.grant);
                 is_moved |= windows != (gathered.grant.rate_since(), gathered.grant.budget_since());
+                gathered.asked.forestalled += 1;
                 fitting.push(gathered);
             } else {
                 self.core.release(gathered.grant);
                 let mut asked = gathered.asked;
                 asked.overruled += 1;
+                asked.forestalled += 1;
                 others.push(asked);
             }
         }
@@ -93,7 +109,7 @@ impl Live {
             Refitted::Unmoved(fitting)
         };
         others.extend(waiting);
-        self.decide_anew(others);
+        self.decide_anew(others, Turn::OneChange);
         refitted
     }
 
@@ -142,7 +158,7 @@ impl Live {
 
     /// What was behind is taken over, as far as it was known when the reading began: a pulse that came meanwhile may have
     /// seen more. Doubt is not settled by that: grants in doubt are forgotten with the whole pool.
-    fn have_caught_up(&mut self, latest: Option<GrantId>) {
+    fn have_caught_up(&mut self, Known { latest, begun_ms }: Known) {
         self.seen.counters = latest;
         if self.freshness == Freshness::Doubtful {
             return;
@@ -151,6 +167,7 @@ impl Live {
             self.freshness = Freshness::PoolBehind;
         } else {
             self.freshness = Freshness::Current;
+            self.seen.as_of_ms = Some(begun_ms);
             self.confirm(&Ok(()));
         }
     }

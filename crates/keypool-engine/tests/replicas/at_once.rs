@@ -119,3 +119,45 @@ async fn a_listing_asks_the_database_where_what_memory_knows_is_old() {
     other.confirm_recent().await.unwrap();
     assert_eq!(other.keys().await.len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_admin_who_changes_one_thing_after_another_keeps_nobody_elsewhere_from_drawing() {
+    let hub = Hub::start().await;
+    let (one, other) = (hub.replica().await, hub.replica().await);
+    fill(&one, 3, None, 1_000_000).await;
+    let (id, _) = add_consumer(&one, "c").await;
+    hub.faults().set_latency(std::time::Duration::from_millis(10));
+    let mut changes = tokio::task::JoinSet::new();
+    changes.spawn(async move {
+        loop {
+            one.remove_scope(&id, "t").await.unwrap();
+            one.add_scope(&id, "t").await.unwrap();
+        }
+    });
+    for _ in 0..30 {
+        draw(&other).await.unwrap();
+    }
+    changes.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_has_its_turn_among_draws_and_refusals() {
+    let hub = Hub::start().await;
+    let engine = hub.replica().await;
+    fill(&engine, 3, None, 1_000_000).await;
+    hub.faults().set_latency(std::time::Duration::from_millis(50));
+    let mut callers = tokio::task::JoinSet::new();
+    for n in 0..12 {
+        let engine = engine.clone();
+        let feature = if n < 8 { "f" } else { "unheard of" };
+        callers.spawn(async move {
+            loop {
+                let _ = engine.draw(Caller::Admin, feature).await;
+            }
+        });
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let added = engine.add_key(key("late", None));
+    tokio::time::timeout(std::time::Duration::from_secs(5), added).await.unwrap().unwrap();
+    callers.shutdown().await;
+}

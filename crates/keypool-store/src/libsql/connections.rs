@@ -5,6 +5,7 @@
 //! statement that writes prefers a connection without a stream, and ends one within its own request.
 
 use std::borrow::Cow;
+use std::future::Future;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,10 +13,14 @@ use std::time::Duration;
 use libsql::{Connection, Database, Value as LibsqlValue};
 use rustc_hash::FxHashMap;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::failure::driver_error;
 use crate::driver::{DriverError, Row, Statement, Touches, Value};
+
+/// What stands in the first column of a list's last row, so that one that broke off is known: to the client library a list
+/// has ended where the answer ends.
+const END: &str = "keypooler: end";
 
 /// A stream that was left alone for so long is not called again: the server lets it die after 10 s.
 const STREAM_LIFE: Duration = Duration::from_secs(7);
@@ -25,6 +30,8 @@ pub(super) struct Connections {
     database: Database,
     idle: Mutex<Vec<Slot>>,
     turns: Semaphore,
+    /// Turns of reads that may take their time: one connection is left for all others, where there are several.
+    long_turns: Semaphore,
 }
 
 /// A connection with what was prepared on it.
@@ -47,33 +54,55 @@ enum Use {
 
 impl Connections {
     pub(super) fn new(database: Database, most: NonZeroUsize) -> Connections {
-        let turns = Semaphore::new(most.get().min(Semaphore::MAX_PERMITS));
-        Connections { database, idle: Mutex::default(), turns }
+        let most = most.get().min(Semaphore::MAX_PERMITS);
+        let long_turns = Semaphore::new(most.saturating_sub(1).max(1));
+        Connections { database, idle: Mutex::default(), turns: Semaphore::new(most), long_turns }
     }
 
     /// Runs a statement to its rows. Once again where the connection turns out to be a dead one.
-    pub(super) async fn read(&self, statement: Statement) -> Result<Vec<Row>, DriverError> {
-        let (_turn, mut slot) = self.take(Use::Read).await?;
-        let mut outcome = slot.read(&statement).await;
-        if outcome.is_err() && !slot.is_fresh {
-            slot = self.open()?;
-            outcome = slot.read(&statement).await;
-        }
-        self.keep(slot, Use::Read, outcome.is_ok());
-        outcome
+    pub(super) async fn read(
+        &self,
+        statement: Statement,
+        longest: Duration,
+    ) -> Result<Vec<Row>, DriverError> {
+        let long_turn = statement.is_long.then(|| turn(&self.long_turns, longest));
+        let _long_turn = match long_turn {
+            Some(turn) => Some(turn.await?),
+            None => None,
+        };
+        let _turn = turn(&self.turns, longest).await?;
+        within(longest, async {
+            let mut slot = self.take(Use::Read).await?;
+            let mut outcome = slot.read(&statement).await;
+            if outcome.is_err() && !slot.is_fresh {
+                slot = self.open()?;
+                outcome = slot.read(&statement).await;
+            }
+            self.keep(slot, Use::Read, outcome.is_ok());
+            outcome
+        })
+        .await
     }
 
     /// Runs one statement that gives no rows: one request, which is a transaction of its own and leaves no stream open.
-    pub(super) async fn execute(&self, statement: Statement) -> Result<(), DriverError> {
-        let (_turn, mut slot) = self.take(Use::Write).await?;
-        let mut outcome = slot.execute(&statement).await;
-        if is_dead(&outcome) && !slot.is_fresh {
-            slot = self.open()?;
-            outcome = slot.execute(&statement).await;
-        }
-        let is_verdict = matches!(outcome, Ok(_) | Err(DriverError::Raised(_)));
-        self.keep(slot, Use::Write, is_verdict);
-        match (statement.touches, outcome?) {
+    pub(super) async fn execute(
+        &self,
+        statement: Statement,
+        longest: Duration,
+    ) -> Result<(), DriverError> {
+        let _turn = turn(&self.turns, longest).await?;
+        let touched = within(longest, async {
+            let mut slot = self.take(Use::Write).await?;
+            let mut outcome = slot.execute(&statement).await;
+            if is_dead(&outcome) && !slot.is_fresh {
+                slot = self.open()?;
+                outcome = slot.execute(&statement).await;
+            }
+            let is_verdict = matches!(outcome, Ok(_) | Err(DriverError::Raised(_)));
+            self.keep(slot, Use::Write, is_verdict);
+            outcome
+        });
+        match (statement.touches, touched.await?) {
             (Touches::Exactly(wanted), touched) if wanted != touched => {
                 Err(DriverError::Touched { statement: 0, wanted, touched })
             }
@@ -82,27 +111,30 @@ impl Connections {
     }
 
     /// Runs a text that begins and ends its own transaction: one request, whose stream is closed whatever comes of it.
-    pub(super) async fn run(&self, text: &str) -> Result<(), DriverError> {
-        let (_turn, mut slot) = self.take(Use::Write).await?;
-        let mut outcome = slot.run(text).await;
-        if is_dead(&outcome) && !slot.is_fresh {
-            slot = self.open()?;
-            outcome = slot.run(text).await;
-        }
-        self.keep(slot, Use::Write, outcome.is_ok());
-        outcome
+    pub(super) async fn run(&self, text: &str, longest: Duration) -> Result<(), DriverError> {
+        let _turn = turn(&self.turns, longest).await?;
+        within(longest, async {
+            let mut slot = self.take(Use::Write).await?;
+            let mut outcome = slot.run(text).await;
+            if is_dead(&outcome) && !slot.is_fresh {
+                slot = self.open()?;
+                outcome = slot.run(text).await;
+            }
+            self.keep(slot, Use::Write, outcome.is_ok());
+            outcome
+        })
+        .await
     }
 
     /// Lets no further request in and closes the connections that are idle; the others close as they end.
     pub(super) fn close(&self) {
         self.turns.close();
+        self.long_turns.close();
         self.idle().clear();
     }
 
-    /// A connection, once there may be one more: an idle one that suits, any idle one, or a new one.
-    async fn take(&self, purpose: Use) -> Result<(SemaphorePermit<'_>, Slot), DriverError> {
-        let closed = |_| DriverError::Unreachable(Box::new(DriverError::Closed));
-        let turn = self.turns.acquire().await.map_err(closed)?;
+    /// A connection for whoever has a turn: an idle one that suits, any idle one, or a new one.
+    async fn take(&self, purpose: Use) -> Result<Slot, DriverError> {
         let idle = {
             let mut idle = self.idle();
             let wants_stream = purpose == Use::Read;
@@ -116,7 +148,7 @@ impl Connections {
         if slot.has_stream && slot.used.elapsed() > STREAM_LIFE {
             slot.connection.reset().await;
         }
-        Ok((turn, slot))
+        Ok(slot)
     }
 
     fn open(&self) -> Result<Slot, DriverError> {
@@ -144,10 +176,10 @@ impl Slot {
     async fn read(&mut self, statement: &Statement) -> Result<Vec<Row>, DriverError> {
         let params = bound(statement.params.clone());
         let mut rows = match &statement.sql {
-            Cow::Owned(sql) => self.connection.query(sql, params).await,
+            Cow::Owned(sql) => self.prepare(sql).await?.query(params).await,
             Cow::Borrowed(sql) => {
                 if !self.prepared.contains_key(sql) {
-                    let prepared = self.connection.prepare(sql).await.map_err(driver_error)?;
+                    let prepared = self.prepare(sql).await?;
                     self.prepared.insert(sql, prepared);
                 }
                 self.prepared[sql].query(params).await
@@ -157,10 +189,22 @@ impl Slot {
         let mut read = Vec::new();
         while let Some(row) = rows.next().await.map_err(driver_error)? {
             let value = |column| row.get_value(column).map(value).map_err(driver_error);
-            let values = (0..row.column_count()).map(value).collect::<Result<_, _>>()?;
-            read.push(Row::new(values));
+            read.push((0..row.column_count()).map(value).collect::<Result<Vec<_>, _>>()?);
         }
-        Ok(read)
+        match read.pop() {
+            Some(end) if end.first() == Some(&Value::from(END)) => {
+                Ok(read.into_iter().map(Row::new).collect())
+            }
+            Some(_) | None => Err(DriverError::Unanswered("a list broke off".to_owned())),
+        }
+    }
+
+    /// Prepares a query with a row more, its end.
+    async fn prepare(&self, sql: &str) -> Result<libsql::Statement, DriverError> {
+        let columns = self.connection.prepare(sql).await.map_err(driver_error)?.column_count();
+        let nulls = ", NULL".repeat(columns.saturating_sub(1));
+        let ended = format!("SELECT * FROM ({sql}) UNION ALL SELECT '{END}'{nulls}");
+        self.connection.prepare(&ended).await.map_err(driver_error)
     }
 
     async fn execute(&self, statement: &Statement) -> Result<u64, DriverError> {
@@ -171,6 +215,24 @@ impl Slot {
     async fn run(&self, text: &str) -> Result<(), DriverError> {
         self.connection.execute_batch(text).await.map(drop).map_err(driver_error)
     }
+}
+
+/// Waits for a turn. Where none comes in time nothing was sent.
+async fn turn(turns: &Semaphore, longest: Duration) -> Result<SemaphorePermit<'_>, DriverError> {
+    let unreachable = |error| DriverError::Unreachable(Box::new(error));
+    match timeout(longest, turns.acquire()).await {
+        Ok(turn) => turn.map_err(|_| unreachable(DriverError::Closed)),
+        Err(_) => Err(unreachable(DriverError::NoConnection("all are in use".to_owned()))),
+    }
+}
+
+/// Gives a request up that takes longer: its outcome is not known then.
+async fn within<T>(
+    longest: Duration,
+    request: impl Future<Output = Result<T, DriverError>>,
+) -> Result<T, DriverError> {
+    let late = || DriverError::Unanswered(format!("none within {} ms", longest.as_millis()));
+    timeout(longest, request).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// Whether the server did not know the stream of the request any more, or the client library had no way to it: nothing was

@@ -63,7 +63,8 @@ impl Store {
             (SELECT fence FROM replicas WHERE replica_no = ?1) IS NOT ?2, revision FROM pool";
         let (replica, fence) = (sender.map(|it| it.replica), sender.map(|it| it.fence));
         let look = Statement::new(sql).with(replica).with(fence).with(base).with(id);
-        let unread = |error| Attempt::Ended(WriteError::Failed(StoreError::Read(error)));
+        // Without the answer it may be the second of a request that was carried out twice.
+        let unread = |error| Attempt::Ended(WriteError::InDoubt(StoreError::Read(error)));
         let mut rows = self.driver.read(look).await.map_err(unread)?;
         let broken_off = || unread(DriverError::Unanswered("a list broke off".to_owned()));
         let row = rows.first_mut().ok_or_else(broken_off)?;
@@ -79,11 +80,7 @@ impl Store {
     }
 
     async fn recorded(&self, batch: &DrawBatch) -> Result<Vec<GrantId>, DriverError> {
-        let mut rows = self.driver.read(recorded_statement(batch)).await?;
-        let end = rows.pop().map(|mut row| row.int_or_null()).transpose()?;
-        if end != Some(None) {
-            return Err(DriverError::Unanswered("a list broke off".to_owned()));
-        }
+        let rows = self.driver.read(recorded_statement(batch)).await?;
         rows.into_iter().map(|mut row| row.int().map(GrantId::new)).collect()
     }
 
@@ -119,7 +116,7 @@ impl Store {
                 let look = Statement::new("SELECT fence FROM replicas WHERE replica_no = ?1");
                 let mut rows = self.driver.read(look.with(sender.replica)).await?;
                 let found = rows.first_mut().map(|row| row.int()).transpose()?;
-                if found == Some(sender.fence) {
+                if found != Some(fence) {
                     return Err(error);
                 }
             }

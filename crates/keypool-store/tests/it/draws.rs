@@ -52,13 +52,49 @@ async fn a_batch_is_put_on_record_whole() {
 }
 
 #[tokio::test]
-async fn a_batch_that_was_decided_on_another_revision_is_stale() {
+async fn a_batch_that_rests_on_what_was_changed_since_is_stale_and_others_are_not() {
     let fresh = seeded().await;
-    for revision in [4, 6] {
-        let refused = fresh.store.commit_draws(&batch(revision, &[draw(1, grant(1, 0))])).await;
-        assert!(matches!(refused, Err(WriteError::Stale)), "{refused:?}");
+    let at = |revision, draw| batch(revision, &[draw]);
+    let by_bot = |after| Draw { consumer: 1, ..draw(1, grant(after, 0)) };
+    // Revision 4 knew the keys and not the consumer; 6 is none yet.
+    let table =
+        [(4, draw(1, grant(1, 0)), true), (4, by_bot(2), false), (6, draw(1, grant(3, 0)), false)];
+    for (revision, draw, is_taken) in table {
+        let outcome = fresh.store.commit_draws(&at(revision, draw)).await;
+        assert_eq!(outcome.is_ok(), is_taken, "{revision}: {outcome:?}");
+        assert!(is_taken || matches!(outcome, Err(WriteError::Stale)), "{outcome:?}");
+        assert_eq!(is_recorded(&fresh.store, draw.id).await, is_taken);
     }
-    assert!(!is_recorded(&fresh.store, grant(1, 0)).await);
+    change(&fresh.store, 5, ChangeKind::DeleteKey(KeyNo::new(2))).await;
+    fresh.store.commit_draws(&at(5, draw(1, grant(4, 0)))).await.unwrap();
+    let deleted = fresh.store.commit_draws(&at(5, draw(2, grant(5, 0)))).await;
+    assert!(matches!(deleted, Err(WriteError::Stale)), "{deleted:?}");
+    let covers = ChangeKind::UpdateTier {
+        no: keypool_core::TierNo::new(1),
+        description: Some("another".to_owned()),
+        features: None,
+        new_features: Vec::new(),
+    };
+    change(&fresh.store, 6, covers).await;
+    let of_tier = fresh.store.commit_draws(&at(6, draw(1, grant(6, 0)))).await;
+    assert!(matches!(of_tier, Err(WriteError::Stale)), "{of_tier:?}");
+    fresh.store.commit_draws(&at(7, draw(1, grant(6, 0)))).await.unwrap();
+    let scope = ChangeKind::RemoveScope {
+        consumer: keypool_core::ConsumerNo::new(1),
+        tier: keypool_core::TierNo::new(1),
+    };
+    change(&fresh.store, 7, scope).await;
+    let of_bot = fresh.store.commit_draws(&at(7, by_bot(8))).await;
+    assert!(matches!(of_bot, Err(WriteError::Stale)), "{of_bot:?}");
+    assert_counts(&fresh.store).await;
+}
+
+#[tokio::test]
+async fn a_revision_that_nobody_accounts_for_makes_every_batch_stale() {
+    let fresh = seeded().await;
+    crate::support::run(&fresh.path(), "UPDATE pool SET revision = revision + 1").await;
+    let outcome = fresh.store.commit_draws(&batch(5, &[draw(1, grant(1, 0))])).await;
+    assert!(matches!(outcome, Err(WriteError::Stale)), "{outcome:?}");
 }
 
 #[tokio::test]
@@ -187,8 +223,9 @@ async fn a_batch_that_is_on_record_is_found_there_and_not_taken_again() {
 #[tokio::test]
 async fn a_batch_of_nothing_only_probes() {
     let fresh = seeded().await;
+    let before = dump(&fresh.path()).await;
     fresh.store.commit_draws(&batch(5, &[])).await.unwrap();
-    assert!(matches!(fresh.store.commit_draws(&batch(4, &[])).await, Err(WriteError::Stale)));
+    assert_eq!(dump(&fresh.path()).await, before);
 }
 
 #[tokio::test]

@@ -103,12 +103,17 @@ async fn a_list_that_broke_off_is_an_error_and_never_a_shorter_pool() {
     let store = server.open().await;
     seed(&store).await;
     store.load().await.unwrap();
+    store.commit_draws(&batch(5, &[draw(1, grant(1, 0)), draw(2, grant(1, 1))])).await.unwrap();
     for fault in [Fault::TruncatedCursor, Fault::TruncatedJson] {
         server.faults().inject(fault, When::always());
         let read = store.load().await;
         assert!(matches!(read, Err(StoreError::Read(_))), "{fault:?}: {read:?}");
         let read = store.standing_of(&[keypool_core::KeyNo::new(1)]).await;
         assert!(read.is_err(), "{fault:?}: {read:?}");
+        let every = keypool_store::UsageQuery { limit: 100, key: None, before: None };
+        let read = store.list_usage(&every).await;
+        assert!(read.is_err(), "{fault:?}: {read:?}");
+        assert!(store.check_counters().await.is_err(), "{fault:?}");
         server.faults().clear();
     }
     assert_eq!(store.load().await.unwrap().keys.len(), 3);
@@ -124,6 +129,33 @@ async fn a_server_that_does_not_answer_is_given_up_in_time() {
     let outcome = tokio::time::timeout(Duration::from_secs(8), store.commit_draws(&drawn)).await;
     assert!(matches!(outcome, Ok(Err(WriteError::InDoubt(_)))), "{outcome:?}");
     server.faults().clear();
+}
+
+#[tokio::test]
+async fn long_reads_leave_a_connection_for_draws_and_waiting_for_one_is_no_doubt() {
+    for (most, is_taken) in [(3, true), (1, false)] {
+        let server = Server::start().await;
+        let connections = NonZeroUsize::new(most).unwrap();
+        let store = server.open_with(|settings| LibsqlSettings { connections, ..hasty(settings) });
+        let store = Arc::new(store.await);
+        seed(&store).await;
+        let slow = Fault::DelayBefore(Duration::from_secs(2));
+        let slow = server.faults().inject(slow, When::always().matching("ORDER BY e.id DESC"));
+        let mut lists = tokio::task::JoinSet::new();
+        for _ in 0..4 {
+            let store = Arc::clone(&store);
+            let every = keypool_store::UsageQuery { limit: 100, key: None, before: None };
+            lists.spawn(async move { drop(store.list_usage(&every).await) });
+        }
+        while slow.hits() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let outcome = store.commit_draws(&batch(5, &[draw(1, grant(1, 0))])).await;
+        match outcome {
+            Ok(()) => assert!(is_taken),
+            Err(error) => assert!(!is_taken && matches!(error, WriteError::Failed(_)), "{error:?}"),
+        }
+    }
 }
 
 #[tokio::test]

@@ -82,6 +82,20 @@ async fn a_batch_that_can_be_neither_written_nor_looked_for_is_in_doubt() {
 }
 
 #[tokio::test]
+async fn a_fence_is_not_taken_for_raised_where_the_look_at_it_broke_off() {
+    let server = Server::start().await;
+    let store = server.open_with(hasty).await;
+    seed(&store).await;
+    let faults = server.faults();
+    faults.inject(Fault::ActLate(Duration::from_millis(700)), When::once().matching("draw_batch"));
+    let late = Fault::ActLate(Duration::from_millis(1_500));
+    faults.inject(late, When::once().matching("UPDATE replicas"));
+    faults.inject(Fault::TruncatedCursor, When::times(2).matching("fence"));
+    let outcome = store.commit_draws(&batch(5, &[draw(1, grant(1, 0))])).await;
+    assert!(matches!(outcome, Err(WriteError::InDoubt(_))), "{outcome:?}");
+}
+
+#[tokio::test]
 async fn a_server_that_takes_no_more_is_no_doubt() {
     let server = Server::start().await;
     let store = server.open_with(hasty).await;
