@@ -13,7 +13,7 @@ use crate::clock::{Clock, Reading};
 use crate::committer::{self, Shared};
 use crate::freshness::{DatabaseClock, Freshness};
 use crate::gathering::{Asked, Recorded};
-use crate::live::Live;
+use crate::live::{About, Live};
 use crate::load;
 use crate::timekeeper::{Timekeeper, TooFarBehind};
 use crate::views::{ConsumerView, Health, KeyView, TierView, UsageQuery, UsageView};
@@ -139,6 +139,10 @@ impl Engine {
     /// # Errors
     /// [`Unavailable`] if that can't be found out.
     pub async fn confirm_current(&self) -> Result<(), Unavailable> {
+        self.confirm(About::Pool).await
+    }
+
+    async fn confirm(&self, about: About) -> Result<(), Unavailable> {
         let (confirmation, confirmed) = oneshot::channel();
         {
             let mut live = self.shared.live();
@@ -146,7 +150,7 @@ impl Engine {
                 return Err(Unavailable::Closing);
             }
             if self.is_shared() {
-                live.ask(confirmation);
+                live.ask(about, confirmation);
                 self.shared.questions.notify_one();
             } else if live.freshness == Freshness::Doubtful {
                 live.await_certainty(confirmation);
@@ -226,8 +230,8 @@ impl Engine {
             match decided {
                 Ok(recorded) => return Ok(self.reveal(&recorded)),
                 // What it was refused on may be older than the question.
-                Err(DrawError::Refused(_)) if !is_final && self.may_be_behind() => {
-                    self.confirm_current().await.map_err(DrawError::Unavailable)?;
+                Err(DrawError::Refused(refusal)) if !is_final && self.may_be_behind() => {
+                    self.confirm(about(refusal)).await.map_err(DrawError::Unavailable)?;
                     is_confirmed = true;
                 }
                 Err(error) => return Err(error),
@@ -388,6 +392,14 @@ fn is_of_another_schema(error: &OpenError) -> bool {
         | OpenError::KeyMissing { .. }
         | OpenError::OtherKey { .. }
         | OpenError::ClockBehind { .. } => false,
+    }
+}
+
+/// What a refusal rests on.
+const fn about(refusal: Refusal) -> About {
+    match refusal {
+        Refusal::UnknownCaller | Refusal::OutOfScope | Refusal::UnknownFeature => About::Pool,
+        Refusal::Spent { .. } | Refusal::NoUsableKey => About::Limits,
     }
 }
 

@@ -47,8 +47,24 @@ impl DatabaseClock {
     }
 }
 
-/// Later than this before the newest event that was seen, a batch may still have come in that is not seen yet.
-const LATE_MS: i64 = 15_000;
+/// How far before the newest event that was seen others' events are looked at: a batch may have come in late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum LookBack {
+    /// As far as most come late, for whoever looks again soon.
+    #[default]
+    Near,
+    /// As far as any that was not given up.
+    Far,
+}
+
+impl LookBack {
+    const fn ms(self) -> i64 {
+        match self {
+            Self::Near => 2_000,
+            Self::Far => 15_000,
+        }
+    }
+}
 
 /// What was seen last of a shared database.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,16 +75,23 @@ pub(crate) struct Seen {
     pub(crate) latest: Option<GrantId>,
     /// The newest event when counters were taken over last.
     pub(crate) counters: Option<GrantId>,
+    /// How far back they are to be looked at next.
+    pub(crate) look_back: LookBack,
     /// The moment by the steady clock as of which memory is what the database has, counters too; `None` before the first.
     pub(crate) as_of_ms: Option<i64>,
 }
 
 impl Seen {
     /// What a pulse says that memory may have missed.
-    pub(crate) fn judge(&self, pulse: &Pulse, revision: i64, counters_are_due: bool) -> Freshness {
+    pub(crate) fn judge(
+        &self,
+        pulse: &Pulse,
+        revision: i64,
+        look_back: Option<LookBack>,
+    ) -> Freshness {
         if pulse.revision != revision {
             Freshness::PoolBehind
-        } else if pulse.latest_grant != self.counters && counters_are_due {
+        } else if pulse.latest_grant != self.counters && look_back.is_some() {
             Freshness::CountersBehind
         } else {
             Freshness::Current
@@ -78,7 +101,7 @@ impl Seen {
     /// From where on events are to be looked at for keys whose counters are not known.
     pub(crate) fn counters_since(&self) -> GrantId {
         let seen_ms = self.counters.map_or(0, |seen| seen.at().as_millis());
-        GrantId::new(seen_ms.saturating_sub(LATE_MS).max(0) << 21)
+        GrantId::new(seen_ms.saturating_sub(self.look_back.ms()).max(0) << 21)
     }
 }
 

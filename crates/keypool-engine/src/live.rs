@@ -13,6 +13,8 @@ use keypool_core::{Access, FeatureNo, Pool, Refusal as CoreRefusal, ReplicaNo, T
 use keypool_store::ChangeKind;
 use tokio::sync::oneshot;
 
+pub(crate) use self::questions::About;
+use self::questions::Question;
 pub(crate) use self::take_over::Refitted;
 use crate::clock::{Clock, Reading};
 use crate::freshness::{DatabaseClock, Freshness, Seen};
@@ -69,7 +71,7 @@ pub(crate) struct Live {
     queued_draws: usize,
     queued_changes: usize,
     /// Whoever wants to know whether memory is what the database has, and waits for the watcher to ask.
-    questions: Vec<Confirmation>,
+    questions: Vec<Question>,
     /// Whoever waits for memory to be what the database has, which the committer sees to.
     confirmations: Vec<Confirmation>,
 }

@@ -5,16 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
+use uuid::Uuid;
 
 use crate::committer::Shared;
-use crate::freshness::DatabaseClock;
+use crate::freshness::{DatabaseClock, LookBack};
+use crate::live::About;
 use crate::{Broken, Unavailable, report};
 
 /// The least time between two questions.
 const PACE: Duration = Duration::from_millis(50);
+/// Up to so much more, by chance.
+const JITTER_MS: u64 = 50;
 /// The time after which it asks without being asked: what is listed is then younger than two seconds.
 const IDLE: Duration = Duration::from_secs(1);
-/// The least time between two takings over of what others drew.
+/// The least time between two takings over of what others drew, where nobody is refused for a limit.
 const COUNTERS: Duration = Duration::from_millis(900);
 
 /// Watches until the pool closes.
@@ -24,17 +28,17 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let mut counters_due = Instant::now();
     loop {
         let asked = Instant::now();
-        let counters_are_due = asked >= counters_due;
-        if counters_are_due {
+        let is_due = asked >= counters_due;
+        if is_due {
             counters_due = asked + COUNTERS;
         }
-        let outcome = ask(&shared, counters_are_due).await;
+        let outcome = ask(&shared, is_due).await;
         if outcome.is_err() && is_well {
             tracing::warn!("the database does not answer; asking on");
         }
         is_well = outcome.is_ok();
         // Whoever asks meanwhile waits for the next answer, which is then not older than the question.
-        sleep_until(asked + PACE).await;
+        sleep_until(asked + PACE + jitter()).await;
         if shared.live().is_closing {
             return;
         }
@@ -42,6 +46,13 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             let _ = timeout_at(asked + IDLE, shared.questions.notified()).await;
         }
     }
+}
+
+/// Replicas that asked in step with each other and with windows of whole seconds would open these in the same order each
+/// time: the last would find them used up.
+fn jitter() -> Duration {
+    let (_, random) = Uuid::now_v7().as_u64_pair();
+    Duration::from_millis(random % JITTER_MS)
 }
 
 /// Tells whoever waits when the watcher ends, by a panic too.
@@ -57,16 +68,24 @@ impl Drop for LastLook<'_> {
     }
 }
 
-async fn ask(shared: &Shared, counters_are_due: bool) -> Result<(), Unavailable> {
+async fn ask(shared: &Shared, is_due: bool) -> Result<(), Unavailable> {
     let (waiting, asked_ms) = {
         let mut live = shared.live();
         (live.take_questions(), live.steady_ms())
+    };
+    // Whoever is refused for a limit asks about counters, and soon draws again: those of late are enough for that.
+    let look_back = match () {
+        () if is_due => Some(LookBack::Far),
+        () if waiting.iter().any(|question| question.about == About::Limits) => {
+            Some(LookBack::Near)
+        }
+        () => None,
     };
     match shared.store.pulse().await {
         Ok(pulse) => {
             let mut live = shared.live();
             let clock = DatabaseClock::of(pulse.now, asked_ms, live.steady_ms());
-            live.note_pulse(&pulse, clock, asked_ms, counters_are_due);
+            live.note_pulse(&pulse, clock, asked_ms, look_back);
             live.answer_questions(waiting);
             drop(live);
             if !pulse.is_known_schema {
@@ -80,7 +99,7 @@ async fn ask(shared: &Shared, counters_are_due: bool) -> Result<(), Unavailable>
                 report(&error, "the database could not be asked how it stands");
             }
             for question in waiting {
-                let _ = question.send(Err(Unavailable::Store));
+                let _ = question.answer.send(Err(Unavailable::Store));
             }
             Err(Unavailable::Store)
         }

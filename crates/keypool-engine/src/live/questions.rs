@@ -4,7 +4,22 @@ use keypool_store::Pulse;
 
 use super::{Confirmation, Live, MOST_QUESTIONS};
 use crate::Unavailable;
-use crate::freshness::{DatabaseClock, Freshness};
+use crate::freshness::{DatabaseClock, Freshness, LookBack};
+
+/// What somebody was refused for, and would have confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    /// A token, a scope, a feature, a name.
+    Pool,
+    /// Limits: counters are part of the answer.
+    Limits,
+}
+
+/// A question to the watcher, and the way back.
+pub(crate) struct Question {
+    pub(crate) about: About,
+    pub(crate) answer: Confirmation,
+}
 
 impl Live {
     /// Tells once memory is known to be what the database has, when the committer has seen to it.
@@ -24,12 +39,12 @@ impl Live {
     }
 
     /// Tells once a shared database was asked and memory is what it has.
-    pub(crate) fn ask(&mut self, question: Confirmation) {
+    pub(crate) fn ask(&mut self, about: About, answer: Confirmation) {
         if self.questions.len() + self.confirmations.len() >= MOST_QUESTIONS {
             // Whoever asked may be gone.
-            let _ = question.send(Err(Unavailable::Overloaded));
+            let _ = answer.send(Err(Unavailable::Overloaded));
         } else {
-            self.questions.push(question);
+            self.questions.push(Question { about, answer });
         }
     }
 
@@ -44,19 +59,23 @@ impl Live {
     }
 
     /// The questions that an answer from the database will settle that is asked for from now on.
-    pub(crate) fn take_questions(&mut self) -> Vec<Confirmation> {
+    pub(crate) fn take_questions(&mut self) -> Vec<Question> {
         std::mem::take(&mut self.questions)
     }
 
     /// Settles questions by the pulse that was just noted: at once, or when the committer has caught up.
-    pub(crate) fn answer_questions(&mut self, questions: Vec<Confirmation>) {
-        match self.freshness {
-            Freshness::Current | Freshness::CountersBehind => {
-                for question in questions {
-                    let _ = question.send(Ok(()));
-                }
+    pub(crate) fn answer_questions(&mut self, questions: Vec<Question>) {
+        for Question { about, answer } in questions {
+            let is_settled = match self.freshness {
+                Freshness::Current => true,
+                Freshness::CountersBehind => about == About::Pool,
+                Freshness::PoolBehind | Freshness::Doubtful => false,
+            };
+            if is_settled {
+                let _ = answer.send(Ok(()));
+            } else {
+                self.confirmations.push(answer);
             }
-            Freshness::PoolBehind | Freshness::Doubtful => self.confirmations.extend(questions),
         }
     }
 
@@ -67,17 +86,17 @@ impl Live {
         }
     }
 
-    /// Takes note of what a shared database says of itself. What others drew is taken over where that is due: it takes
-    /// reading the events of some seconds.
+    /// Takes note of what a shared database says of itself. What others drew is taken over where it is to be
+    /// looked at: that takes reading the events of some seconds.
     pub(crate) fn note_pulse(
         &mut self,
         pulse: &Pulse,
         clock: DatabaseClock,
         asked_ms: i64,
-        counters_are_due: bool,
+        look_back: Option<LookBack>,
     ) {
-        self.freshness =
-            self.freshness.max(self.seen.judge(pulse, self.revision, counters_are_due));
+        self.freshness = self.freshness.max(self.seen.judge(pulse, self.revision, look_back));
+        self.seen.look_back = self.seen.look_back.max(look_back.unwrap_or_default());
         self.seen.revision = pulse.revision;
         self.seen.latest = pulse.latest_grant;
         if self.freshness == Freshness::Current && pulse.latest_grant == self.seen.counters {

@@ -5,7 +5,7 @@ use keypool_crypto::Sealer;
 use keypool_store::{Snapshot, Standing};
 
 use super::{Live, MOST_OVERRULED, Turn, Work};
-use crate::freshness::Freshness;
+use crate::freshness::{Freshness, LookBack};
 use crate::gathering::{Asked, Gathered, Gathering};
 use crate::load::{self, LoadedPool, feature_tally, tally};
 use crate::{DrawError, Unavailable};
@@ -160,6 +160,7 @@ impl Live {
     /// seen more. Doubt is not settled by that: grants in doubt are forgotten with the whole pool.
     fn have_caught_up(&mut self, Known { latest, begun_ms }: Known) {
         self.seen.counters = latest;
+        self.seen.look_back = LookBack::Near;
         if self.freshness == Freshness::Doubtful {
             return;
         }
