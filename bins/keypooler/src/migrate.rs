@@ -54,6 +54,9 @@ fn report(database: &DatabaseSettings, status: &SchemaStatus) -> String {
     if status.pending.is_empty() {
         text.push_str("pending:  nothing\n");
     }
+    if status.is_unfinished {
+        text.push_str("state:    a copy that was not finished: copy into it again\n");
+    }
     text
 }
 

@@ -24,11 +24,13 @@ use crate::live::{Live, PendingChange, Work};
 use crate::load::{self, LoadedPool};
 
 /// A commit that takes so long is one to a database that is far away. Then the callers of a batch are told before the next
-/// one is sent, and it waits for them a little: else they would miss it, and half of all callers would wait for two round
-/// trips each time.
+/// one is sent, and it waits for them while they come: else they would miss it, and half of all callers would wait for two
+/// round trips each time.
 const FAR: Duration = Duration::from_millis(8);
 /// The longest that a batch waits so.
 const LONGEST_GATHERING: Duration = Duration::from_millis(5);
+/// Where nobody came for so long, nobody is waited for.
+const LULL: Duration = Duration::from_millis(1);
 
 /// What callers, the committer and the watcher share.
 #[derive(Debug)]
@@ -100,8 +102,8 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             if took >= FAR || !shared.live().is_awaited() {
                 std::mem::take(&mut granted).tell();
             }
-            if took >= FAR && shared.store.is_shared() && shared.live().is_awaited() {
-                tokio::time::sleep((took / 8).min(LONGEST_GATHERING)).await;
+            if took >= FAR && shared.store.is_shared() {
+                gather(&shared, (took / 2).min(LONGEST_GATHERING)).await;
             }
             continue;
         }
@@ -114,6 +116,19 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             Step::Make(change) => make::make(&shared, change).await,
             Step::Wait => shared.work.notified().await,
             Step::End => return,
+        }
+    }
+}
+
+/// Lets the callers of the last batch join those that wait already, for as long as they keep coming.
+async fn gather(shared: &Shared, longest: Duration) {
+    let begun = Instant::now();
+    let mut waiting = shared.live().queued_draws();
+    while waiting > 0 && begun.elapsed() < longest {
+        tokio::time::sleep(LULL).await;
+        let before = std::mem::replace(&mut waiting, shared.live().queued_draws());
+        if waiting == before {
+            return;
         }
     }
 }

@@ -131,6 +131,11 @@ impl Live {
         self.timekeeper.too_far_ahead()
     }
 
+    /// Draws that wait to be recorded.
+    pub(crate) fn queued_draws(&self) -> usize {
+        self.queued_draws
+    }
+
     /// Whether one more draw may be asked.
     pub(crate) fn admit_draw(&self) -> Result<(), Unavailable> {
         match self.queued_draws {

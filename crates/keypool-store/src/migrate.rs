@@ -141,6 +141,8 @@ pub struct SchemaStatus {
     pub applied: Vec<AppliedMigration>,
     /// What it lacks.
     pub pending: Vec<PendingMigration>,
+    /// Whether it was to hold a copy of another that was not finished: no server opens it.
+    pub is_unfinished: bool,
 }
 
 /// Says how far a database is. Changes nothing and takes no lock; a file that does not exist is empty.
@@ -152,6 +154,7 @@ pub async fn schema_status(
 ) -> Result<SchemaStatus, OpenStoreError> {
     let mut applied = Vec::new();
     let mut shape = Shape::Empty;
+    let mut is_unfinished = false;
     if let Some((mut source, found)) = glance(settings.into()).await? {
         shape = found;
         let path = source.place();
@@ -171,6 +174,12 @@ pub async fn schema_status(
                 applied.push(migration().map_err(failed)?);
             }
         }
+        if pending(shape).next().is_none() {
+            let look = Statement::new("SELECT is_copying FROM pool");
+            let mut rows = source.read(look).await.map_err(failed)?;
+            let copying = rows.first_mut().map(|row| row.int()).transpose().map_err(failed)?;
+            is_unfinished = copying != Some(0);
+        }
         source.close().await;
     }
     let pending = pending(shape)
@@ -179,7 +188,7 @@ pub async fn schema_status(
             name: migration.name.to_owned(),
         })
         .collect();
-    Ok(SchemaStatus { shape, applied, pending })
+    Ok(SchemaStatus { shape, applied, pending, is_unfinished })
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ const fn setting(name: &'static str, default: &'static str, takes: &'static str)
 
 const A_TOKEN: &str =
     "1 to 1024 visible ASCII characters without spaces, as it is sent as a bearer token";
-const A_PATH: &str = "the path of a file";
+const A_PATH: &str = "the path of a file (DATABASE_URL takes the URL of a database)";
 const SECONDS: &str = "a whole number of seconds from 0 (no timeout) to 31536000";
 
 /// All settings, in the order of the documentation.

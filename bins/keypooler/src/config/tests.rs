@@ -173,6 +173,8 @@ fn every_setting_is_refused_by_name_and_without_its_value() {
         ("DATABASE_CA_FILE", "/nowhere/hush"),
         ("DB_PATH", ":memory:"),
         ("DB_PATH", "file:hush"),
+        ("DB_PATH", "libsql://host?authToken=hush"),
+        ("DB_PATH", "HTTPS:/hush"),
         ("DB_PATH", "/"),
         ("DB_MAX_OPEN_CONNS", "2"),
         ("DB_MAX_OPEN_CONNS", "0"),

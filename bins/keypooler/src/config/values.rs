@@ -46,9 +46,12 @@ pub(crate) fn address(text: &str) -> Option<IpAddr> {
 }
 
 /// The path of a database file. What SQLite would not take for one is refused: a database in memory
-/// would be lost with the process, and a URI can switch off what durability rests on.
+/// would be lost with the process, and a URI can switch off what durability rests on. So is the URL of a database server,
+/// which may hold a token.
 pub(crate) fn database_path(text: &str) -> Option<PathBuf> {
-    let is_uri = text.get(..5).is_some_and(|head| head.eq_ignore_ascii_case("file:"));
+    let is_uri = ["file:", "libsql:", "http:", "https:", "ws:", "wss:"].iter().any(|scheme| {
+        text.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme))
+    });
     let is_file = !text.is_empty()
         && !text.contains('\0')
         && !text.ends_with('/')

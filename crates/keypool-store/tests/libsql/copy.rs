@@ -206,6 +206,7 @@ async fn assert_begins_anew(server: &Server, source: &Path, before: &[String]) {
     if left.shape() != Shape::Empty {
         let refused = left.open().await.map(drop);
         assert!(matches!(refused, Err(OpenStoreError::Unfinished { .. })), "{refused:?}");
+        assert!(keypool_store::schema_status(server.settings()).await.unwrap().is_unfinished);
         let refused = copy(server.settings(), file(&source.with_file_name("third.db"))).await;
         assert!(matches!(refused, Err(CopyError::Unfinished { .. })), "{refused:?}");
     }
