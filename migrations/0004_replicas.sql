@@ -36,6 +36,46 @@ CREATE INDEX consumers_by_revision ON consumers(revision);
 ALTER TABLE pool DROP COLUMN overwrites;
 ALTER TABLE pool ADD COLUMN is_copying INTEGER NOT NULL DEFAULT 0 CHECK (is_copying IN (0, 1));
 
+-- Events that may have come out of order, as draw_batch takes them.
+CREATE VIEW stray_events (strays) AS SELECT '' WHERE 0;
+
+CREATE TRIGGER stray_events_insert INSTEAD OF INSERT ON stray_events BEGIN
+    INSERT INTO usage_events (id, key_no, consumer_no, feature_no, previous)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, coalesce(value ->> 4, b.newest_event)
+    FROM json_each(NEW.strays) CROSS JOIN budget_counters AS b ON b.key_no = value ->> 1
+    WHERE coalesce(value ->> 5 > b.newest_event, 1);
+
+    INSERT INTO usage_events (id, key_no, consumer_no, feature_no, previous)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, NULL
+    FROM json_each(NEW.strays) CROSS JOIN budget_counters AS b ON b.key_no = value ->> 1
+    WHERE value ->> 5 <= b.newest_event;
+
+    -- Those are put in their places, key by key: the chain is walked from its newest event to the first that is older than
+    -- all of the batch, and what was walked and what is new form one chain in the order of their ids.
+    UPDATE usage_events SET previous = merged.previous
+    FROM (
+        WITH RECURSIVE
+        strays (key_no, id, first) AS MATERIALIZED (
+            SELECT b.key_no, value ->> 0, value ->> 5
+            FROM json_each(NEW.strays) CROSS JOIN budget_counters AS b ON b.key_no = value ->> 1
+            WHERE value ->> 5 <= b.newest_event
+        ),
+        walked (key_no, id, previous, first) AS (
+            SELECT newest.key_no, newest.id, newest.previous, strays.first
+            FROM strays CROSS JOIN budget_counters AS b ON b.key_no = strays.key_no
+            CROSS JOIN usage_events AS newest ON newest.id = b.newest_event
+            WHERE strays.id = strays.first
+            UNION ALL
+            SELECT event.key_no, event.id, event.previous, walked.first
+            FROM walked CROSS JOIN usage_events AS event ON event.id = walked.previous
+            WHERE walked.id > walked.first
+        )
+        SELECT id, lag(id) OVER (PARTITION BY key_no ORDER BY id) AS previous
+        FROM (SELECT key_no, id FROM walked UNION ALL SELECT key_no, id FROM strays)
+    ) AS merged
+    WHERE usage_events.id = merged.id AND merged.previous IS NOT NULL;
+END;
+
 -- A batch of draws is one INSERT here, with JSON arrays as parameters:
 --   first    the id of its first event, null where it has none
 --   schema   the schema version that the sender knows
@@ -83,40 +123,7 @@ CREATE TRIGGER draw_batch_insert INSTEAD OF INSERT ON draw_batch BEGIN
         coalesce(value ->> 4, (SELECT newest_event FROM budget_counters WHERE key_no = value ->> 1))
     FROM json_each(NEW.events);
 
-    INSERT INTO usage_events (id, key_no, consumer_no, feature_no, previous)
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, coalesce(value ->> 4, b.newest_event)
-    FROM json_each(NEW.strays) CROSS JOIN budget_counters AS b ON b.key_no = value ->> 1
-    WHERE coalesce(value ->> 5 > b.newest_event, 1);
-
-    INSERT INTO usage_events (id, key_no, consumer_no, feature_no, previous)
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, NULL
-    FROM json_each(NEW.strays) CROSS JOIN budget_counters AS b ON b.key_no = value ->> 1
-    WHERE value ->> 5 <= b.newest_event;
-
-    -- Those are put in their places, key by key: the chain is walked from its newest event to the first that is older than
-    -- all of the batch, and what was walked and what is new form one chain in the order of their ids.
-    UPDATE usage_events SET previous = merged.previous
-    FROM (
-        WITH RECURSIVE
-        strays (key_no, id, first) AS MATERIALIZED (
-            SELECT b.key_no, value ->> 0, value ->> 5
-            FROM json_each(NEW.strays) CROSS JOIN budget_counters AS b ON b.key_no = value ->> 1
-            WHERE value ->> 5 <= b.newest_event
-        ),
-        walked (key_no, id, previous, first) AS (
-            SELECT newest.key_no, newest.id, newest.previous, strays.first
-            FROM strays CROSS JOIN budget_counters AS b ON b.key_no = strays.key_no
-            CROSS JOIN usage_events AS newest ON newest.id = b.newest_event
-            WHERE strays.id = strays.first
-            UNION ALL
-            SELECT event.key_no, event.id, event.previous, walked.first
-            FROM walked CROSS JOIN usage_events AS event ON event.id = walked.previous
-            WHERE walked.id > walked.first
-        )
-        SELECT id, lag(id) OVER (PARTITION BY key_no ORDER BY id) AS previous
-        FROM (SELECT key_no, id FROM walked UNION ALL SELECT key_no, id FROM strays)
-    ) AS merged
-    WHERE usage_events.id = merged.id AND merged.previous IS NOT NULL;
+    INSERT INTO stray_events (strays) SELECT NEW.strays WHERE NEW.strays <> '[]';
 
     INSERT INTO rate_counters (key_no, feature_no, window_start_ms, used, window_first, last_grant)
     SELECT charge.key_no, charge.feature_no, charge.since, charge.count, charge.first, charge.last
