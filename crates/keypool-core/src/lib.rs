@@ -41,6 +41,6 @@ pub use counter::{BudgetUsage, FeatureTally, Tally};
 pub use grant::{Grant, GrantId};
 pub use number::{ConsumerNo, FeatureNo, KeyNo, ReplicaNo, TierNo};
 pub use pool::Pool;
-pub use refusal::{Limit, Refusal, TierInUse};
+pub use refusal::{Condition, Limit, Refusal, TierInUse};
 pub use terms::{Access, Budget, KeyTerms, RateLimit};
 pub use time::{Period, Timestamp};

@@ -1,6 +1,7 @@
 //! The pool: every tier, key and counter, arranged so that the next key is at hand.
 
 mod adopt;
+mod conditions;
 mod draw;
 mod keys;
 mod settle;

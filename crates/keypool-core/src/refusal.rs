@@ -28,6 +28,19 @@ pub enum Limit {
     Budget,
 }
 
+/// How a key stands for a feature: whether it can be granted, and if not, what keeps it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Condition {
+    /// It can be granted.
+    Usable,
+    /// Its rate limit holds it for now, longer than anything else does.
+    RateLimited,
+    /// Its budget holds it for now.
+    BudgetSpent,
+    /// Time alone does not bring it back: it is inactive, expired, or at a limit that does not heal before it expires.
+    Unusable,
+}
+
 /// Refuses to remove a tier, because keys are still in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("tier {} still holds {keys} key(s)", .tier.get())]

@@ -5,8 +5,8 @@ mod changes;
 use std::collections::BTreeMap;
 
 use keypool_core::{
-    Access, Budget, FeatureNo, GrantId, KeyNo, KeyTerms, Limit, RateLimit, Refusal, Tally, TierNo,
-    Timestamp,
+    Access, Budget, Condition, FeatureNo, GrantId, KeyNo, KeyTerms, Limit, RateLimit, Refusal,
+    Tally, TierNo, Timestamp,
 };
 
 /// The replica that both pools are.
@@ -180,6 +180,28 @@ impl Naive {
         let limit = self.tiers.get(&key.terms.tier).and_then(|features| features.get(&feature));
         let window = limit.map(|limit| limit.window.as_millis());
         window.map_or(0, |window| used_at(key.rate(feature), Some(window), now.as_millis()))
+    }
+}
+
+impl Naive {
+    /// How a key stands for each feature that its tier covers.
+    pub(crate) fn conditions(&self, no: KeyNo, now: Timestamp) -> Vec<(FeatureNo, Condition)> {
+        let Some(key) = self.keys.get(&no) else { return Vec::new() };
+        let at = now.as_millis().clamp(0, GrantId::LAST_AT.as_millis());
+        let features = self.tiers.get(&key.terms.tier).into_iter().flatten();
+        let condition = |(feature, limit): (&FeatureNo, &RateLimit)| {
+            let condition = if key.serves(*feature, *limit, at) {
+                Condition::Usable
+            } else {
+                match first_moment(&[(no, key, *limit)], *feature, at) {
+                    Refusal::Spent { limit: Limit::Rate, .. } => Condition::RateLimited,
+                    Refusal::Spent { limit: Limit::Budget, .. } => Condition::BudgetSpent,
+                    Refusal::NoUsableKey | Refusal::NotCovered => Condition::Unusable,
+                }
+            };
+            (*feature, condition)
+        };
+        features.map(condition).collect()
     }
 }
 

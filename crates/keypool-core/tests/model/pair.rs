@@ -164,6 +164,8 @@ impl Pair {
                 let used = self.pool.rate_usage(key, feature, now);
                 assert_eq!(used, self.model.rate_usage(key, feature, now), "{key:?} {feature:?}");
             }
+            let conditions: Vec<_> = self.pool.conditions(key, now).collect();
+            assert_eq!(conditions, self.model.conditions(key, now), "{key:?} at {now:?}");
         }
         let each = [1, 2, TIERS].map(TierNo::new);
         for feature in (0..=FEATURES).map(FeatureNo::new) {

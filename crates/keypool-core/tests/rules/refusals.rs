@@ -1,6 +1,6 @@
 //! What a refusal says (promise 7).
 
-use keypool_core::{Access, KeyNo, KeyTerms, Limit, Pool, Refusal, ReplicaNo, TierNo};
+use keypool_core::{Access, Condition, KeyNo, KeyTerms, Limit, Pool, Refusal, ReplicaNo, TierNo};
 
 use crate::{
     CRAWL, OTHER_TIER, PLENTY, SEARCH, TIER, at, draw, draws, for_life, free, per, pool, pool_of,
@@ -101,4 +101,30 @@ fn ten_thousand_refusals_change_nothing() {
     }
     assert_eq!(draws(&mut asked, SEARCH, 100, 3), draws(&mut unasked, SEARCH, 100, 3));
     assert_eq!(asked.latest_grant(), unasked.latest_grant());
+}
+
+#[test]
+fn a_key_stands_as_its_draw_would_say() {
+    let spent_for_life = with_budget(for_life(1));
+    let spent_for_now = with_budget(per(5_000, 1));
+    let inactive = KeyTerms { active: false, ..free() };
+    let expires = KeyTerms { expires_at: Some(at(1_005)), ..free() };
+    let features = [(SEARCH, rate(1, 1_000)), (CRAWL, rate(9, 1_000))];
+    let mut pool = pool(&features, &[free(), spent_for_life, spent_for_now, inactive, expires]);
+    draws(&mut pool, SEARCH, 10, 4);
+    use Condition::{BudgetSpent, RateLimited, Unusable, Usable};
+    let table = [
+        // for SEARCH and CRAWL at 10 ms, then for SEARCH alone once its rate window ended
+        (1, [RateLimited, Usable], Usable),
+        (2, [Unusable, Unusable], Unusable),
+        (3, [BudgetSpent, BudgetSpent], BudgetSpent),
+        (4, [Unusable, Unusable], Unusable),
+        (5, [Unusable, Usable], Unusable),
+    ];
+    for (no, now, later) in table {
+        let of_key = |moment| pool.conditions(KeyNo::new(no), at(moment)).collect::<Vec<_>>();
+        assert_eq!(of_key(10), [(SEARCH, now[0]), (CRAWL, now[1])], "key {no}");
+        assert_eq!(of_key(1_010)[0], (SEARCH, later), "key {no}");
+    }
+    assert_eq!(pool.conditions(KeyNo::new(9), at(10)).count(), 0);
 }

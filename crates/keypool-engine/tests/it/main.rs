@@ -4,6 +4,7 @@
 
 mod admin;
 mod concurrency;
+mod counts;
 mod draws;
 mod faults;
 mod restart;
