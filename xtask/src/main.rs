@@ -1,19 +1,24 @@
-//! What operators and maintainers run: `cargo xtask migrate`, `cargo xtask ci`, `cargo xtask bench`.
+//! What operators and maintainers run: `cargo xtask ci`, `cargo xtask bench`, and every command of the binary, such as
+//! `cargo xtask migrate`.
 
 mod bench;
 mod ci;
 mod edges;
-mod migrate;
+mod operate;
 mod run;
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 /// Tasks of the keypooler workspace.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask")]
+#[command(
+    name = "cargo xtask",
+    after_help = "Anything else is a command of the binary, run from the source with all that follows it: \
+                  cargo xtask migrate --status, cargo xtask verify --help; docs/commands.md lists them."
+)]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -21,15 +26,6 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Bring a database to today's schema, by the binary's own `keypooler migrate`
-    Migrate {
-        /// The database file; by default the one that the configuration names
-        #[arg(long, value_name = "PATH")]
-        db: Option<PathBuf>,
-        /// Only report: read-only, changes nothing
-        #[arg(long)]
-        status: bool,
-    },
     /// Everything that must pass before a change lands: what `.ci/run` runs
     Ci,
     /// Measure the release binary under load, beside bare hyper
@@ -40,11 +36,14 @@ enum Task {
     /// The database server that `bench --libsql` measures on
     #[command(hide = true)]
     LibsqlServer(bench::DatabaseArguments),
+    /// A command of the binary, with all that follows it
+    #[command(external_subcommand)]
+    Operate(Vec<OsString>),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().task {
-        Task::Migrate { db, status } => return migrate::migrate(db.as_deref(), status),
+        Task::Operate(line) => return operate::operate(&line),
         Task::Ci => ci::ci()?,
         Task::Bench(arguments) => bench::bench(arguments)?,
         Task::BareHyper => bench::bare::serve()?,

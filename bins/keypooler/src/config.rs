@@ -97,7 +97,7 @@ impl Settings {
     pub(crate) fn read(sources: &Sources) -> Result<Self, ConfigError> {
         let layers = Layers::merge(sources)?;
         let admin_token = match sources.mode {
-            Mode::Migrate | Mode::Copy => None,
+            Mode::Command => None,
             Mode::Dev => read_admin_token(&layers)?,
             Mode::Serve => Some(read_admin_token(&layers)?.ok_or_else(|| {
                 ConfigError::new("ADMIN_TOKEN is required: set it, or ADMIN_TOKEN_FILE")

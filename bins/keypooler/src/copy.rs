@@ -1,21 +1,24 @@
 //! `keypooler copy`: moves a whole pool from one database to another, and tells how far it is.
 
 use std::cell::Cell;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::pin::pin;
 use std::time::Duration;
 
 use keypool_engine::{CopyProgress, CopyReport, CopyStep, copy_pool};
+use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::config::CopySettings;
+use crate::report::{self, Form};
 
 /// How often a terminal is told how far it is, and how often a log.
 const SECOND: Duration = Duration::from_secs(1);
 const LOG_EVERY: u64 = 10;
 
 /// Copies the pool, and prints what was copied.
-pub(crate) async fn copy(settings: CopySettings) -> anyhow::Result<()> {
+pub(crate) async fn copy(settings: CopySettings, form: Form) -> anyhow::Result<()> {
     let (from, to) = (settings.from.to_string(), settings.to.to_string());
     let start = Instant::now();
     let latest = Cell::new(None);
@@ -33,10 +36,7 @@ pub(crate) async fn copy(settings: CopySettings) -> anyhow::Result<()> {
         }
     };
     teller.end();
-    let line = summary(&from, &to, &report?, start.elapsed());
-    // Whoever closed standard output does not want to know.
-    let _ = io::stdout().write_all(line.as_bytes());
-    Ok(())
+    report::print(&Copied::of(from, to, &report?, start.elapsed()), form)
 }
 
 /// Tells how far it is: a terminal in a line of its own, a log less often.
@@ -75,11 +75,37 @@ fn progress_line(progress: CopyProgress) -> String {
     format!("{done} {rows} of {of} rows ({percent} %), at {table}")
 }
 
-fn summary(from: &str, to: &str, report: &CopyReport, took: Duration) -> String {
-    let tables: Vec<String> =
-        report.tables.iter().map(|(table, rows)| format!("{table} {rows}")).collect();
-    let (tables, secs) = (tables.join(", "), took.as_secs_f64());
-    format!("copied {from} to {to} and compared every row, in {secs:.1} s: {tables}\n")
+/// What is told of a copy.
+#[derive(Debug, Serialize)]
+struct Copied {
+    from: String,
+    to: String,
+    seconds: f64,
+    tables: Vec<Rows>,
+}
+
+#[derive(Debug, Serialize)]
+struct Rows {
+    table: &'static str,
+    rows: u64,
+}
+
+impl Copied {
+    fn of(from: String, to: String, report: &CopyReport, took: Duration) -> Self {
+        let tables = report.tables.iter().map(|(table, rows)| Rows { table, rows: *rows });
+        Self { from, to, seconds: took.as_secs_f64(), tables: tables.collect() }
+    }
+}
+
+impl fmt::Display for Copied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to, seconds, tables } = self;
+        write!(f, "copied {from} to {to} and compared every row, in {seconds:.1} s:")?;
+        for (place, Rows { table, rows }) in tables.iter().enumerate() {
+            write!(f, "{}{table} {rows}", if place == 0 { " " } else { ", " })?;
+        }
+        writeln!(f)
+    }
 }
 
 #[cfg(test)]
@@ -99,6 +125,8 @@ mod tests {
         let report = CopyReport { tables: vec![("keys", 2), ("usage_events", 10)] };
         let expected =
             "copied a.db to libsql://b and compared every row, in 1.2 s: keys 2, usage_events 10\n";
-        assert_eq!(summary("a.db", "libsql://b", &report, Duration::from_millis(1_230)), expected);
+        let (from, to) = ("a.db".to_owned(), "libsql://b".to_owned());
+        let copied = Copied::of(from, to, &report, Duration::from_millis(1_230));
+        assert_eq!(copied.to_string(), expected);
     }
 }

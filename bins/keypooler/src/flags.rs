@@ -4,7 +4,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::config::{Mode, Place};
 
@@ -17,7 +18,9 @@ use crate::config::{Mode, Place};
                   environment, then from flags. Secrets come by ADMIN_TOKEN or ADMIN_TOKEN_FILE, \
                   ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, and DATABASE_AUTH_TOKEN or \
                   DATABASE_AUTH_TOKEN_FILE. DATABASE_URL names a libSQL database that several \
-                  replicas may share, in place of a file."
+                  replicas may share, in place of a file.\n\nExit codes, of every command: 0 it is done; \
+                  1 it failed; 2 the command line or the configuration is wrong, and nothing was done; \
+                  3 it looked, and what it found is not as it should be."
 )]
 pub(crate) struct CommandLine {
     #[command(subcommand)]
@@ -30,18 +33,43 @@ pub(crate) struct CommandLine {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve; what is done where no command is given
+    #[command(after_help = SERVING)]
     Serve(ServeFlags),
     /// Bring the database to this version's schema, taking over one of the Go program
+    #[command(after_help = MIGRATING)]
     Migrate(MigrateFlags),
     /// Copy a whole pool between SQLite files and libSQL databases, and compare the two
     #[command(after_help = COPYING)]
     Copy(CopyFlags),
+    /// Print a new token that is fit to be an ADMIN_TOKEN, and nothing else
+    #[command(after_help = TOKEN_HELP)]
+    Token,
+    /// Print a script by which a shell completes keypooler's commands and flags
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
 }
+
+const SERVING: &str = "Examples:\n  keypooler --dev\n  ADMIN_TOKEN_FILE=admin-token keypooler --db ./data/pool.db --port 8080";
+
+const TOKEN_HELP: &str = "256 random bits in the form of a consumer's token, so that scanners find one that leaked. It is kept nowhere.\n\n\
+    Example:\n  (umask 077; keypooler token >admin-token)\n  ADMIN_TOKEN_FILE=admin-token keypooler";
+
+const COMPLETIONS_HELP: &str = "Examples:\n  \
+    keypooler completions bash >~/.local/share/bash-completion/completions/keypooler\n  \
+    keypooler completions zsh >~/.zfunc/_keypooler    # with ~/.zfunc in fpath\n  \
+    keypooler completions fish >~/.config/fish/completions/keypooler.fish";
+
+const MIGRATING: &str =
+    "Examples:\n  keypooler migrate --status\n  keypooler migrate --db ./data/pool.db";
 
 const COPYING: &str = "A PLACE is the path of a SQLite file, or a URL (libsql://HOST, https://HOST, http://127.0.0.1:PORT). \
     Stop every server on the source first. It is only read; the destination has to be empty, or to hold a copy that was \
     not finished, which is begun anew. The token of a database server comes by DATABASE_AUTH_TOKEN or \
-    DATABASE_AUTH_TOKEN_FILE, never by the URL.";
+    DATABASE_AUTH_TOKEN_FILE, never by the URL.\n\n\
+    Example:\n  keypooler copy --from ./data/pool.db --to libsql://HOST --to-token-file ./token";
 
 /// Flags of `serve`.
 #[derive(Debug, Args)]
@@ -71,6 +99,9 @@ pub(crate) struct MigrateFlags {
     /// Only tell the database's state and what would be done; changes nothing
     #[arg(long)]
     pub(crate) status: bool,
+    /// Report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Flags of `copy`.
@@ -90,6 +121,9 @@ pub(crate) struct CopyFlags {
     /// File that holds the token for --to [default: DATABASE_AUTH_TOKEN, DATABASE_AUTH_TOKEN_FILE]
     #[arg(long, value_name = "FILE")]
     to_token_file: Option<PathBuf>,
+    /// Report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Flags of every command that is about one database.
@@ -108,10 +142,10 @@ pub(crate) struct GeneralFlags {
     /// Configuration file [default: keypooler.toml, if there is one]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// trace, debug, info, warn or error [env: LOG_LEVEL] [default: info]
+    /// trace, debug, info, warn or error [env: LOG_LEVEL] [default: info; warn for a command that ends by itself]
     #[arg(long, value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,
-    /// json or pretty [env: LOG_FORMAT] [default: json]
+    /// json or pretty [env: LOG_FORMAT] [default: json; pretty for a command that ends by itself]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) log_format: Option<String>,
 }
@@ -132,6 +166,13 @@ impl CommandLine {
             "the command line can't be understood, and holds an authToken, which process lists show: \
              set DATABASE_AUTH_TOKEN or DATABASE_AUTH_TOKEN_FILE instead"
         })
+    }
+
+    /// The script of a shell.
+    pub(crate) fn completions(shell: Shell) -> Vec<u8> {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Self::command(), env!("CARGO_PKG_NAME"), &mut script);
+        script
     }
 
     /// What to do; to serve where nothing was said.
@@ -189,8 +230,6 @@ fn given<const N: usize>(
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn command(line: &[&str]) -> Result<Command, String> {

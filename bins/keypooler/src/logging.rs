@@ -1,4 +1,4 @@
-//! Logging: turns events into lines on standard output, JSON for programs or coloured for people.
+//! Logging: turns events into lines, JSON for programs or coloured for people.
 //!
 //! Other crates than ours are heard from `warn` on only: sqlx logs statements, hyper headers.
 
@@ -29,13 +29,22 @@ const OURS: [&str; 6] = [
     "keypool_http",
 ];
 
-/// Starts logging to standard output for the rest of the process's life, panics included.
-pub(crate) fn start(settings: LogSettings) {
-    let lines = Lines {
-        format: settings.format,
-        colour: colour(settings, io::stdout().is_terminal()),
-        out: write_to_stdout,
+/// Where the log goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogTo {
+    /// Standard output.
+    Output,
+    /// Standard error.
+    Error,
+}
+
+/// Starts logging for the rest of the process's life, panics included.
+pub(crate) fn start(settings: LogSettings, to: LogTo) {
+    let (is_terminal, out): (bool, fn(&[u8])) = match to {
+        LogTo::Output => (io::stdout().is_terminal(), write_to_stdout),
+        LogTo::Error => (io::stderr().is_terminal(), write_to_stderr),
     };
+    let lines = Lines { format: settings.format, colour: colour(settings, is_terminal), out };
     let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter(settings.level)));
     // Fails only where logging was started before; then it goes on as it was.
     let _ = tracing::subscriber::set_global_default(subscriber);
@@ -57,6 +66,10 @@ fn colour(settings: LogSettings, is_terminal: bool) -> Colour {
 /// A reader that went away, or a full disk, must not stop the server: the line is lost.
 fn write_to_stdout(line: &[u8]) {
     let _ = io::stdout().lock().write_all(line);
+}
+
+fn write_to_stderr(line: &[u8]) {
+    let _ = io::stderr().lock().write_all(line);
 }
 
 /// A layer that writes each event as one line, with the fields of the spans around it.

@@ -3,31 +3,35 @@
 mod config;
 mod copy;
 mod dev;
+mod exit;
 mod flags;
 mod limits;
 mod listener;
 mod logging;
 mod migrate;
+mod report;
 mod serve;
 mod signals;
+mod token;
 
-use std::fmt::Display;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
-use config::{ConfigError, ConfigFile, CopySettings, Mode, Settings, Sources, environment};
-use flags::{Command, CommandLine, CopyFlags, GeneralFlags, MigrateFlags, ServeFlags};
+use anyhow::Context;
+use clap_complete::Shell;
 
-/// Something that was asked for could not be done.
-const FAILED: u8 = 1;
-/// The configuration is wrong; nothing was done.
-const MISCONFIGURED: u8 = 2;
+use config::{ConfigError, ConfigFile, CopySettings, Mode, Settings, Sources, environment};
+use exit::Outcome;
+use flags::{Command, CommandLine, CopyFlags, GeneralFlags, MigrateFlags, ServeFlags, SharedFlags};
+use logging::LogTo;
+use report::Form;
 
 /// What is to be done, with the settings for it.
 enum Task {
     Serve(Box<Settings>, ServeFlags),
     Migrate(Box<Settings>, MigrateFlags),
-    Copy(CopySettings),
+    Copy(CopySettings, Form),
+    Token,
+    Completions(Shell),
 }
 
 fn main() -> ExitCode {
@@ -35,52 +39,56 @@ fn main() -> ExitCode {
     limits::raise_open_files();
     let command = match CommandLine::read() {
         Ok(command) => command,
-        Err(error) => return complain(&error, MISCONFIGURED),
+        Err(error) => return exit::misused(&error),
     };
     let task = match Task::read(command) {
         Ok(task) => task,
-        Err(error) => return complain(&error, MISCONFIGURED),
+        Err(error) => return exit::misused(&error),
     };
 
     task.start_logging();
+    let serves = matches!(task, Task::Serve(..));
     match run(task) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(outcome) => outcome.into(),
         Err(error) => {
-            tracing::error!("{error:#}");
-            complain(&format!("{error:#}"), FAILED)
+            if serves {
+                tracing::error!("{error:#}");
+            }
+            exit::failed(&format!("{error:#}"))
         }
     }
 }
 
 #[tokio::main]
-async fn run(task: Task) -> anyhow::Result<()> {
+async fn run(task: Task) -> anyhow::Result<Outcome> {
     match task {
         Task::Serve(settings, flags) => {
-            serve::serve(*settings, flags.accept_clock, flags.mode()).await
+            serve::serve(*settings, flags.accept_clock, flags.mode()).await?;
         }
-        Task::Migrate(settings, flags) if flags.status => migrate::status(&settings).await,
-        Task::Migrate(settings, _) => migrate::migrate(*settings).await,
-        Task::Copy(settings) => copy::copy(settings).await,
+        Task::Migrate(settings, flags) => return migrate::migrate(*settings, &flags).await,
+        Task::Copy(settings, form) => copy::copy(settings, form).await?,
+        Task::Token => token::token()?,
+        Task::Completions(shell) => {
+            let script = CommandLine::completions(shell);
+            report::write(&script).context("the script could not be written to standard output")?;
+        }
     }
+    Ok(Outcome::Done)
 }
 
 impl Task {
     fn read(command: Command) -> Result<Self, ConfigError> {
-        match command {
+        Ok(match command {
             Command::Serve(flags) => {
                 let given = flags.settings();
-                let settings =
-                    Settings::read(&sources(&flags.shared.general, given, flags.mode())?)?;
-                Ok(Self::Serve(Box::new(settings), flags))
+                let sources = sources(&flags.shared.general, given, flags.mode())?;
+                Self::Serve(Box::new(Settings::read(&sources)?), flags)
             }
-            Command::Migrate(flags) => {
-                let given = flags.shared.settings();
-                let settings =
-                    Settings::read(&sources(&flags.shared.general, given, Mode::Migrate)?)?;
-                Ok(Self::Migrate(Box::new(settings), flags))
-            }
-            Command::Copy(flags) => read_copy(&flags).map(Self::Copy),
-        }
+            Command::Migrate(flags) => Self::Migrate(settings(&flags.shared)?, flags),
+            Command::Copy(flags) => Self::Copy(read_copy(&flags)?, Form::of(flags.json)),
+            Command::Token => Self::Token,
+            Command::Completions { shell } => Self::Completions(shell),
+        })
     }
 
     fn start_logging(&self) {
@@ -88,17 +96,26 @@ impl Task {
             Self::Serve(settings, _) | Self::Migrate(settings, _) => {
                 (settings.log, settings.warnings.as_slice())
             }
-            Self::Copy(settings) => (settings.log, [].as_slice()),
+            Self::Copy(settings, _) => (settings.log, [].as_slice()),
+            Self::Token | Self::Completions(_) => return,
         };
-        logging::start(log);
+        // What a command says on standard output is its report.
+        let to = if matches!(self, Self::Serve(..)) { LogTo::Output } else { LogTo::Error };
+        logging::start(log, to);
         for warning in warnings {
             tracing::warn!("{warning}");
         }
     }
 }
 
+/// Settings of a command about one database.
+fn settings(flags: &SharedFlags) -> Result<Box<Settings>, ConfigError> {
+    let sources = sources(&flags.general, flags.settings(), Mode::Command)?;
+    Settings::read(&sources).map(Box::new)
+}
+
 fn read_copy(flags: &CopyFlags) -> Result<CopySettings, ConfigError> {
-    let sources = sources(&flags.general, flags.general.settings(), Mode::Copy)?;
+    let sources = sources(&flags.general, flags.general.settings(), Mode::Command)?;
     CopySettings::read(&sources, &flags.from(), &flags.to())
 }
 
@@ -109,12 +126,4 @@ fn sources(
 ) -> Result<Sources, ConfigError> {
     let file = ConfigFile::read(general.config.as_deref())?;
     Ok(Sources { file, environment: environment(), flags, mode })
-}
-
-/// Says on standard error, in one line, what is wrong.
-fn complain(error: &impl Display, code: u8) -> ExitCode {
-    let line = error.to_string().replace(['\n', '\r'], " ");
-    // Where nobody listens the exit code still tells.
-    let _ = writeln!(io::stderr(), "keypooler: {line}");
-    ExitCode::from(code)
 }

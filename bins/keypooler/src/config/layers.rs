@@ -9,7 +9,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 use zeroize::Zeroizing;
 
 use super::error::ConfigError;
-use super::names::{DEV_DEFAULTS, SETTINGS, Setting, takes};
+use super::names::{COMMAND_DEFAULTS, DEV_DEFAULTS, SETTINGS, Setting, takes};
 use super::sources::{ConfigFile, Mode, Sources};
 
 const DEFAULT: &str = "default";
@@ -112,9 +112,13 @@ impl Layers {
 }
 
 fn defaults(mode: Mode) -> Layer {
-    let dev = if mode == Mode::Dev { DEV_DEFAULTS } else { &[] };
+    let special = match mode {
+        Mode::Serve => &[],
+        Mode::Dev => DEV_DEFAULTS,
+        Mode::Command => COMMAND_DEFAULTS,
+    };
     let usual = SETTINGS.iter().map(|setting| (setting.name, setting.default));
-    let values = usual.chain(dev.iter().copied());
+    let values = usual.chain(special.iter().copied());
     Layer {
         origin: DEFAULT.to_owned(),
         values: dict(values.filter(|(_, value)| !value.is_empty())),

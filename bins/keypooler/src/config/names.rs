@@ -61,6 +61,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
 pub(crate) const DEV_DEFAULTS: &[(&str, &str)] =
     &[("DB_PATH", "./data/dev.db"), ("SERVER_HOST", "127.0.0.1"), ("LOG_FORMAT", "pretty")];
 
+/// What a command that ends by itself puts in place of them: it speaks to whoever called it.
+pub(crate) const COMMAND_DEFAULTS: &[(&str, &str)] =
+    &[("LOG_LEVEL", "warn"), ("LOG_FORMAT", "pretty")];
+
 /// Says, where it is set at all, that output is to have no colours: <https://no-color.org>. It is
 /// read from the environment alone.
 pub(crate) const NO_COLOR: &str = "NO_COLOR";

@@ -31,10 +31,8 @@ pub(crate) enum Mode {
     Serve,
     /// To serve without any set-up.
     Dev,
-    /// To migrate the database, which needs no admin token.
-    Migrate,
-    /// To copy a pool, which needs no admin token and no encryption key.
-    Copy,
+    /// To carry out a command and end, which needs no admin token.
+    Command,
 }
 
 /// A configuration file as it was read.

@@ -309,7 +309,7 @@ fn a_short_admin_token_is_a_warning() {
 
 #[test]
 fn migrating_needs_no_admin_token() {
-    let settings = read_exactly("", &[], &[], Mode::Migrate).unwrap();
+    let settings = read_exactly("", &[], &[], Mode::Command).unwrap();
     assert!(settings.admin_token.is_none());
 }
 

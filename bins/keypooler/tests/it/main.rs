@@ -6,6 +6,7 @@
     reason = "what fails here is a test, in its helpers too"
 )]
 
+mod commands;
 mod configuration;
 #[cfg(feature = "libsql")]
 mod copy;

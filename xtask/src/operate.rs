@@ -1,19 +1,13 @@
-//! `cargo xtask migrate`: runs the binary's own `keypooler migrate`, so that what operators run is one thing.
+//! `cargo xtask <command> …`: runs the binary's own command, so that what operators run is one thing.
 
-use std::path::Path;
+use std::ffi::OsString;
 use std::process::{ExitCode, ExitStatus};
 
 use crate::run::Cargo;
 
 /// Ends as the binary does.
-pub(crate) fn migrate(db: Option<&Path>, status: bool) -> anyhow::Result<ExitCode> {
-    let mut keypooler = Cargo::binary("keypooler").arg("migrate");
-    if let Some(db) = db {
-        keypooler = keypooler.arg("--db").arg(db);
-    }
-    if status {
-        keypooler = keypooler.arg("--status");
-    }
+pub(crate) fn operate(line: &[OsString]) -> anyhow::Result<ExitCode> {
+    let keypooler = line.iter().fold(Cargo::binary("keypooler"), Cargo::arg);
     Ok(exit_code(keypooler.status()?))
 }
 
@@ -31,7 +25,7 @@ mod tests {
 
     #[test]
     fn the_exit_code_is_the_binarys() {
-        for code in [0, 1, 2, 101] {
+        for code in [0, 1, 2, 3, 101] {
             let status = ExitStatus::from_raw(i32::from(code) << 8);
             assert_eq!(exit_code(status), ExitCode::from(code));
         }
