@@ -22,6 +22,7 @@ use crate::freshness::Freshness;
 use crate::gathering::Gathering;
 use crate::live::{Live, PendingChange, Work};
 use crate::load::{self, LoadedPool};
+use crate::meters::Meters;
 
 /// A commit that takes so long is one to a database that is far away. Then the callers of a batch are told before the next
 /// one is sent, and it waits for them while they come: else they would miss it, and half of all callers would wait for two
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) broken: watch::Sender<Option<Broken>>,
     /// Wakes the watcher.
     pub(crate) questions: Notify,
+    pub(crate) meters: Meters,
     live: Mutex<Live>,
     work: Notify,
 }
@@ -49,7 +51,8 @@ impl Shared {
     pub(crate) fn new(store: Store, sealer: Sealer, live: Live) -> Self {
         let broken = watch::Sender::new(None);
         let (questions, work) = (Notify::new(), Notify::new());
-        Self { store, sealer, broken, questions, live: Mutex::new(live), work }
+        let meters = Meters::default();
+        Self { store, sealer, broken, questions, meters, live: Mutex::new(live), work }
     }
 
     /// The pool. The lock is never held over an await. A panic under it is a bug; at worst it leaves a grant reserved that

@@ -5,11 +5,12 @@ mod opening;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use keypool_core::{KeyNo, Timestamp};
+use keypool_core::{FeatureNo, KeyNo, Timestamp};
 use keypool_crypto::{Sealer, TokenDigest};
 use keypool_store::StoreSettings;
 use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::committer::Shared;
@@ -50,6 +51,9 @@ pub struct Engine {
     /// The committer and, on a shared database, the watcher.
     tasks: Arc<Mutex<JoinSet<()>>>,
 }
+
+/// A grant that is being recorded, or why there is none.
+type Tried = Result<oneshot::Receiver<Result<Recorded, DrawError>>, DrawError>;
 
 /// Why an engine can record nothing any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,43 +168,63 @@ impl Engine {
     /// # Errors
     /// [`DrawError::Refused`] with the reason, nothing used up; [`DrawError::Unavailable`] if it could not be recorded.
     pub async fn draw(&self, caller: Caller, feature: &str) -> Result<Served, DrawError> {
+        let begun = Instant::now();
+        let (number, decided) = self.decide(caller, feature).await;
+        self.shared.meters.answered(number, decided.as_ref().err(), begun.elapsed());
+        decided.map(|recorded| self.reveal(&recorded))
+    }
+
+    /// The grant, on record, or why there is none; and the number of the feature, where the name is one's.
+    async fn decide(
+        &self,
+        caller: Caller,
+        feature: &str,
+    ) -> (Option<FeatureNo>, Result<Recorded, DrawError>) {
         let mut is_confirmed = false;
+        let mut last_number = None;
         for _ in 0..MOST_TRIES {
-            let (decided, is_final) = match self.try_draw(caller, feature) {
+            let (number, tried) = self.try_draw(caller, feature);
+            last_number = number;
+            let (decided, is_final) = match tried {
                 Ok(recorded) => (recorded.await.unwrap_or(Err(closing())), false),
                 Err(refused) => (Err(refused), is_confirmed),
             };
             match decided {
-                Ok(recorded) => return Ok(self.reveal(&recorded)),
                 // What it was refused on may be older than the question.
                 Err(DrawError::Refused(refusal)) if !is_final && self.may_be_behind() => {
-                    self.confirm(about(refusal)).await.map_err(DrawError::Unavailable)?;
+                    if let Err(unavailable) = self.confirm(about(refusal)).await {
+                        return (number, Err(DrawError::Unavailable(unavailable)));
+                    }
                     is_confirmed = true;
                 }
-                Err(error) => return Err(error),
+                decided => return (number, decided),
             }
         }
-        Err(DrawError::Unavailable(Unavailable::Overloaded))
+        (last_number, Err(DrawError::Unavailable(Unavailable::Overloaded)))
     }
 
     fn may_be_behind(&self) -> bool {
         self.is_shared() || self.shared.live().freshness == Freshness::Doubtful
     }
 
-    fn try_draw(
-        &self,
-        caller: Caller,
-        feature: &str,
-    ) -> Result<oneshot::Receiver<Result<Recorded, DrawError>>, DrawError> {
+    fn try_draw(&self, caller: Caller, feature: &str) -> (Option<FeatureNo>, Tried) {
         let (reply, recorded) = oneshot::channel();
         let mut live = self.shared.live();
-        live.admit_draw().map_err(DrawError::Unavailable)?;
-        let feature = live.feature(caller, feature).map_err(DrawError::Refused)?;
-        let asked = Asked { caller, feature, overruled: 0, forestalled: 0, reply };
-        live.decide(asked).map_err(|(_, error)| error)?;
+        let number = live.roster.feature(feature);
+        let admitted = live
+            .admit_draw()
+            .map_err(DrawError::Unavailable)
+            .and_then(|()| live.named(caller, number).map_err(DrawError::Refused));
+        let decided = admitted.and_then(|feature| {
+            let asked = Asked { caller, feature, overruled: 0, forestalled: 0, reply };
+            live.decide(asked).map_err(|(_, error)| error)
+        });
         drop(live);
-        self.shared.wake();
-        Ok(recorded)
+        let tried = decided.map(|()| {
+            self.shared.wake();
+            recorded
+        });
+        (number, tried)
     }
 
     fn reveal(&self, recorded: &Recorded) -> Served {

@@ -19,6 +19,7 @@ mod gathering;
 mod live;
 mod load;
 mod metadata;
+pub mod meters;
 mod roster;
 mod rules;
 mod timekeeper;

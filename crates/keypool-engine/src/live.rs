@@ -169,10 +169,14 @@ impl Live {
         Ok(())
     }
 
-    /// The feature's number, or the refusal that this caller gets for a name that no tier ever had.
-    pub(crate) fn feature(&self, caller: Caller, name: &str) -> Result<FeatureNo, Refusal> {
+    /// The feature that was asked for, or the refusal that this caller gets for a name that no tier ever had.
+    pub(crate) fn named(
+        &self,
+        caller: Caller,
+        feature: Option<FeatureNo>,
+    ) -> Result<FeatureNo, Refusal> {
         access(&self.roster, caller)?;
-        self.roster.feature(name).ok_or(not_covered(caller))
+        feature.ok_or(not_covered(caller))
     }
 
     fn gather(&mut self, gathered: Gathered) {

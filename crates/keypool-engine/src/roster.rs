@@ -2,7 +2,7 @@
 //!
 //! It mirrors the living rows of the database. It decides nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use keypool_core::{
@@ -81,6 +81,17 @@ impl Roster {
 
     pub(crate) fn feature_name(&self, feature: FeatureNo) -> Arc<str> {
         self.names_of_features.get(&feature).map_or_else(|| Arc::from(""), Arc::clone)
+    }
+
+    /// Every feature that any tier ever had.
+    pub(crate) fn features(&self) -> Vec<(FeatureNo, Arc<str>)> {
+        self.names_of_features.iter().map(|(number, name)| (*number, Arc::clone(name))).collect()
+    }
+
+    /// The features that a tier covers now.
+    pub(crate) fn covered_features(&self) -> HashSet<FeatureNo> {
+        let features = self.tiers.values().flat_map(|tier| &tier.features);
+        features.map(|(number, _)| *number).collect()
     }
 
     pub(crate) fn tier_named(&self, name: &str) -> Option<TierNo> {

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::committer::Shared;
 use crate::freshness::{DatabaseClock, LookBack};
 use crate::live::About;
+use crate::meters::Answered;
 use crate::{Broken, Unavailable, report};
 
 /// The least time between two questions.
@@ -81,7 +82,9 @@ async fn ask(shared: &Shared, is_due: bool) -> Result<(), Unavailable> {
         }
         () => None,
     };
-    match shared.store.pulse().await {
+    let pulse = shared.store.pulse().await;
+    shared.meters.pulses.add(if pulse.is_ok() { Answered::Yes } else { Answered::No });
+    match pulse {
         Ok(pulse) => {
             let mut live = shared.live();
             let clock = DatabaseClock::of(pulse.now, asked_ms, live.steady_ms());

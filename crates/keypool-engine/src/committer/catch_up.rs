@@ -9,6 +9,7 @@ use super::record::give_back;
 use crate::freshness::{DatabaseClock, Freshness};
 use crate::gathering::Gathered;
 use crate::live::Refitted;
+use crate::meters::CatchUp;
 use crate::report;
 
 /// Takes over the database's state before anything else is done; where it can't be read, whoever waits is refused.
@@ -21,6 +22,7 @@ pub(super) async fn recover(shared: &Shared) {
     match loaded {
         Ok(pool) => {
             tracing::info!("the pool was loaded anew and is sure again");
+            shared.meters.catch_ups.add(CatchUp::Pool);
             shared.live().take_over(pool, Vec::new());
         }
         Err(error) => {
@@ -41,6 +43,7 @@ pub(super) async fn catch_up(shared: &Shared, overruled: Vec<Gathered>) {
     let loaded = match shared.store.load_since(revision, last_feature).await {
         Ok(snapshot) if snapshot.extent == Extent::Whole => {
             let pool = shared.build(snapshot, known.begun_ms);
+            shared.meters.catch_ups.add(CatchUp::Pool);
             shared.live().take_over(pool, overruled);
             return;
         }
@@ -53,6 +56,7 @@ pub(super) async fn catch_up(shared: &Shared, overruled: Vec<Gathered>) {
     match loaded {
         Ok((snapshot, standing)) => {
             let drawn = (&standing, known);
+            shared.meters.catch_ups.add(CatchUp::Changes);
             shared.live().take_changes(snapshot, drawn, overruled, &shared.sealer);
         }
         Err(error) => give_up(shared, overruled, &error),
@@ -67,6 +71,7 @@ pub(super) async fn catch_up_counters(shared: &Shared) {
     };
     match shared.store.recent_standing(drawn_since).await {
         Ok(standing) if standing.revision == revision => {
+            shared.meters.catch_ups.add(CatchUp::Counters);
             shared.live().take_counters(&standing, known);
         }
         Ok(_) => shared.live().freshness = Freshness::PoolBehind,
@@ -94,12 +99,16 @@ pub(super) async fn recount(shared: &Shared, grants: Vec<Gathered>) {
     if standing.revision != shared.live().revision {
         return catch_up(shared, grants).await;
     }
+    shared.meters.catch_ups.add(CatchUp::Counters);
     let refitted = shared.live().refit(&standing, grants);
     if let Refitted::Unmoved(grants) = refitted {
         // By every counter they fit, and still the database does not grant them: something else is different.
         tracing::warn!("the database has another state of the pool; it is taken over");
         match shared.load().await {
-            Ok(pool) => shared.live().take_over(pool, grants),
+            Ok(pool) => {
+                shared.meters.catch_ups.add(CatchUp::Pool);
+                shared.live().take_over(pool, grants);
+            }
             Err(error) => give_up(shared, grants, &error),
         }
     }
@@ -136,6 +145,7 @@ pub(super) async fn renew(shared: &Shared, grants: Vec<Gathered>) {
     };
     tracing::warn!(number = replica.get(), "this replica goes on under another number");
     shared.live().replica = replica;
+    shared.meters.catch_ups.add(CatchUp::Number);
     match shared.load().await {
         Ok(pool) => shared.live().take_over(pool, grants),
         Err(error) => give_up(shared, grants, &error),

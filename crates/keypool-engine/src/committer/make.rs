@@ -1,6 +1,7 @@
 //! A change by an admin on its way: planned on the pool as it stands, committed, applied to memory, answered.
 
 use keypool_store::{Change, WriteError};
+use tokio::time::Instant;
 
 use super::Shared;
 use super::catch_up::{catch_up, renew};
@@ -26,7 +27,10 @@ pub(super) async fn make(shared: &Shared, change: PendingChange) {
             },
         };
         let planned = Change { base, at, what };
-        match shared.store.change(&planned).await {
+        let sent = Instant::now();
+        let outcome = shared.store.change(&planned).await;
+        shared.meters.changes.add(&outcome, sent.elapsed());
+        match outcome {
             Ok(()) => {
                 let mut live = shared.live();
                 live.apply(planned.what, at);

@@ -4,11 +4,13 @@ use std::collections::HashSet;
 
 use keypool_core::GrantId;
 use keypool_store::WriteError;
+use tokio::time::Instant;
 
 use super::Shared;
 use super::catch_up::{catch_up, recount, renew, set_clock};
 use crate::freshness::Freshness;
 use crate::gathering::{DrawReply, Gathered, Gathering, Recorded};
+use crate::meters::DrawOutcome;
 use crate::{DrawError, Unavailable, report};
 
 /// Grants that are on record and whose callers are still to be told.
@@ -32,9 +34,15 @@ pub(super) async fn record(
     granted: Granted,
 ) -> Granted {
     let batch = gathering.to_batch(revision, shared.live().sending_time());
-    let (outcome, ()) =
-        tokio::join!(biased; shared.store.commit_draws(&batch), async { granted.tell() });
+    let commit = async {
+        let sent = Instant::now();
+        let outcome = shared.store.commit_draws(&batch).await;
+        shared.meters.batches.add(&outcome, sent.elapsed());
+        outcome
+    };
+    let (outcome, ()) = tokio::join!(biased; commit, async { granted.tell() });
     let grants = gathering.into_grants();
+    shared.meters.batch_sizes.add(grants.len() as u64);
     match outcome {
         Ok(()) => return settle(shared, grants),
         Err(WriteError::Stale) => catch_up(shared, grants).await,
@@ -62,6 +70,7 @@ pub(super) async fn record(
 fn settle(shared: &Shared, grants: Vec<Gathered>) -> Granted {
     let mut live = shared.live();
     let settled = grants.into_iter().map(|gathered| {
+        shared.meters.draws_of(Some(gathered.grant.feature())).add(DrawOutcome::Granted);
         let recorded = Recorded { id: gathered.grant.id(), key: gathered.key };
         live.core.commit(gathered.grant);
         (gathered.asked.reply, recorded)
