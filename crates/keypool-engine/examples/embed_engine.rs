@@ -6,7 +6,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use keypool_engine::{
-    Caller, Clock, DrawError, Engine, EngineSettings, FeatureLimit, NewKey, NewTier, Plain,
+    Caller, Clock, DrawError, Engine, EngineSettings, FeatureLimit, NewKey, NewTier, Origin, Plain,
     Refusal, Sealer, SqliteSettings, Synchronous,
 };
 
@@ -29,20 +29,24 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let pool = Engine::open(settings()).await?;
     let hourly = FeatureLimit { rate_limit: 100, window_seconds: 3_600 };
+    let origin = Origin::command("embed_engine");
     let features = vec![("search".to_owned(), hourly)];
     let tier = NewTier { name: "search-api".to_owned(), description: String::new(), features };
-    pool.add_tier(tier).await?;
+    pool.add_tier(&origin, tier).await?;
     for name in ["first", "second"] {
-        pool.add_key(NewKey {
-            name: name.to_owned(),
-            value: Plain::from(format!("sample-value-of-{name}")),
-            tier: "search-api".to_owned(),
-            expires_at: None,
-            usage_limit: Some(2),
-            usage_window_seconds: None,
-            metadata: None,
-            secrets: Vec::new(),
-        })
+        pool.add_key(
+            &origin,
+            NewKey {
+                name: name.to_owned(),
+                value: Plain::from(format!("sample-value-of-{name}")),
+                tier: "search-api".to_owned(),
+                expires_at: None,
+                usage_limit: Some(2),
+                usage_window_seconds: None,
+                metadata: None,
+                secrets: Vec::new(),
+            },
+        )
         .await?;
     }
 

@@ -3,14 +3,15 @@
 
 mod consumers;
 mod keys;
+mod shown;
 mod tiers;
 
 use keypool_core::{ConsumerNo, TierNo};
-use keypool_store::ChangeKind;
+use keypool_store::Origin;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::live::{Live, PendingChange};
+use crate::live::{Live, PendingChange, Planned};
 use crate::{AdminError, Engine, Unavailable};
 
 pub use consumers::NewConsumer;
@@ -21,7 +22,8 @@ impl Engine {
     /// Queues a change behind everything that was asked before it, and waits until it was made or refused.
     async fn change<T: Send + 'static>(
         &self,
-        plan: impl Fn(&Live) -> Result<ChangeKind, AdminError> + Send + 'static,
+        origin: &Origin,
+        plan: impl Fn(&Live) -> Result<Planned, AdminError> + Send + 'static,
         view: impl FnOnce(&Live) -> T + Send + 'static,
     ) -> Result<T, AdminError> {
         let (reply, made) = oneshot::channel();
@@ -29,7 +31,8 @@ impl Engine {
             // Whoever asked may be gone; the change was made all the same.
             let _ = reply.send(outcome.map(view));
         };
-        self.shared.live().enqueue(PendingChange { plan: Box::new(plan), done: Box::new(done) });
+        let (origin, plan, done) = (origin.clone(), Box::new(plan), Box::new(done));
+        self.shared.live().enqueue(PendingChange { origin, plan, done });
         self.shared.wake();
         made.await.unwrap_or(Err(AdminError::Unavailable(Unavailable::Closing)))
     }

@@ -8,6 +8,7 @@
 
 mod admin;
 mod caller;
+mod changes;
 mod clock;
 mod committer;
 mod counts;
@@ -23,11 +24,13 @@ pub mod meters;
 mod roster;
 mod rules;
 mod timekeeper;
+pub mod times;
 mod views;
 mod watcher;
 
 pub use admin::{FeatureLimit, NewConsumer, NewKey, NewTier, TierPatch};
 pub use caller::Caller;
+pub use changes::{ChangeId, ChangeIdError, ChangeView, ChangesQuery};
 pub use clock::{Clock, ManualClock};
 pub use counts::{BudgetCounts, Counts, FeatureCounts, KeyCounts, TierCounts};
 pub use draw::{DrawError, DrawId, DrawIdError, Refusal, Secret, Served};
@@ -36,7 +39,7 @@ pub use failure::{AdminError, Invalid, OpenError, Unavailable};
 pub use keypool_core::{ConsumerNo, Limit, Timestamp};
 pub use keypool_crypto::{EncryptionKey, Plain, Sealer, Token, TokenDigest};
 pub use keypool_store::{
-    CopyError, CopyProgress, CopyReport, CopyStep, SchemaStatus, Shape, SqliteSettings,
+    CopyError, CopyProgress, CopyReport, CopyStep, Origin, SchemaStatus, Shape, SqliteSettings,
     StoreSettings, Synchronous, copy_pool, schema_status,
 };
 #[cfg(feature = "libsql")]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keypool_core::{Access, FeatureNo, Pool, Refusal as CoreRefusal, ReplicaNo, Timestamp};
-use keypool_store::ChangeKind;
+use keypool_store::{ChangeKind, ChangeRecord, Origin};
 use tokio::sync::oneshot;
 
 pub(crate) use self::questions::About;
@@ -33,8 +33,14 @@ const MOST_QUESTIONS: usize = 10_000;
 /// How often the database may overrule one draw before it is given up. Each time another replica got on meanwhile.
 const MOST_OVERRULED: u32 = 64;
 
+/// A change that was decided on, with what is put on record of it.
+pub(crate) struct Planned {
+    pub(crate) what: ChangeKind,
+    pub(crate) records: Arc<[ChangeRecord]>,
+}
+
 /// Decides a change on the pool as it stands when its turn has come.
-pub(crate) type Plan = Box<dyn Fn(&Live) -> Result<ChangeKind, AdminError> + Send>;
+pub(crate) type Plan = Box<dyn Fn(&Live) -> Result<Planned, AdminError> + Send>;
 /// Answers whoever asked for the change, with the pool as it stands then.
 pub(crate) type Done = Box<dyn FnOnce(Result<&Live, AdminError>) + Send>;
 
@@ -43,6 +49,7 @@ pub(crate) type Confirmation = oneshot::Sender<Result<(), Unavailable>>;
 
 /// A change that waits for its turn.
 pub(crate) struct PendingChange {
+    pub(crate) origin: Origin,
     pub(crate) plan: Plan,
     pub(crate) done: Done,
 }
@@ -74,6 +81,13 @@ pub(crate) struct Live {
     questions: Vec<Question>,
     /// Whoever waits for memory to be what the database has, which the committer sees to.
     confirmations: Vec<Confirmation>,
+}
+
+impl Planned {
+    /// A change of one thing.
+    pub(crate) fn one(what: ChangeKind, record: ChangeRecord) -> Self {
+        Self { what, records: Arc::new([record]) }
+    }
 }
 
 impl Live {

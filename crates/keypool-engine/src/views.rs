@@ -237,7 +237,7 @@ impl Live {
         self.roster.consumers.values().map(|consumer| self.consumer_view(consumer)).collect()
     }
 
-    fn consumer_view(&self, consumer: &ConsumerEntry) -> ConsumerView {
+    pub(crate) fn consumer_view(&self, consumer: &ConsumerEntry) -> ConsumerView {
         let name = |tier: &TierNo| self.roster.tiers.get(tier).map(|tier| Arc::clone(&tier.name));
         let mut scopes: Vec<Arc<str>> = consumer.scopes.iter().filter_map(name).collect();
         scopes.sort_unstable();

@@ -1,5 +1,6 @@
 //! The way of one request, from its head to its answer and its line in the log.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::task::Poll;
@@ -47,8 +48,22 @@ type Found<'r> = (&'static Route, Vec<&'r str>);
 /// An endpoint panicked; the panic hook has said where.
 struct Panicked;
 
-/// Answers one request. It needs no socket, and never fails: whatever goes wrong is an answer.
-pub async fn answer<B: Body>(app: &App, request: Request<B>) -> Response<Full<Bytes>> {
+/// What is known of a request before it is looked into.
+#[derive(Clone, Copy)]
+struct Asked<'r> {
+    head: &'r Parts,
+    /// Where it comes from.
+    address: Option<IpAddr>,
+    request_id: &'r str,
+}
+
+/// Answers one request, which came from `peer` if that is known. It needs no socket, and never fails: whatever goes wrong
+/// is an answer.
+pub async fn answer<B: Body>(
+    app: &App,
+    request: Request<B>,
+    peer: Option<IpAddr>,
+) -> Response<Full<Bytes>> {
     let started = Instant::now();
     let (head, body) = request.into_parts();
     let id = request_id(&head.headers);
@@ -62,7 +77,10 @@ pub async fn answer<B: Body>(app: &App, request: Request<B>) -> Response<Full<By
     );
 
     let mut caller = None;
-    let walk = walk(app, &head, body, found, &mut caller);
+    // An IPv4 address in an IPv6 one (RFC 4291 section 2.5.5.2) is known as what it is.
+    let address = peer.map(|peer| peer.to_canonical());
+    let asked = Asked { head: &head, address, request_id: request_log::text(&id) };
+    let walk = walk(app, asked, body, found, &mut caller);
     let (answer, is_cut) = match survive(walk).instrument(span).await {
         Ok(walked) => walked,
         Err(Panicked) => (Err(Problem::internal()), true),
@@ -82,14 +100,14 @@ pub async fn answer<B: Body>(app: &App, request: Request<B>) -> Response<Full<By
 /// Judges the request, reads its body and calls its endpoint. The second part says whether some of the body is unread.
 async fn walk<B: Body>(
     app: &App,
-    head: &Parts,
+    asked: Asked<'_>,
     body: B,
     found: Result<Found<'_>, Problem>,
     caller: &mut Option<Caller>,
 ) -> (Answer, bool) {
     let mut body = pin!(body);
-    let mut arriving = Arriving::new(&head.headers, body.as_mut(), app.read_timeout);
-    let answer = endpoint(app, head, &mut arriving, found, caller).await;
+    let mut arriving = Arriving::new(&asked.head.headers, body.as_mut(), app.read_timeout);
+    let answer = endpoint(app, asked, &mut arriving, found, caller).await;
     if answer.is_err() {
         arriving.refuse().await;
     }
@@ -98,7 +116,7 @@ async fn walk<B: Body>(
 
 async fn endpoint<B: Body>(
     app: &App,
-    head: &Parts,
+    Asked { head, address, request_id }: Asked<'_>,
     arriving: &mut Arriving<'_, B>,
     found: Result<Found<'_>, Problem>,
     caller: &mut Option<Caller>,
@@ -108,20 +126,20 @@ async fn endpoint<B: Body>(
     match route.guarded {
         Guarded::Anyone(endpoint) => {
             let body = arriving.receive(route.takes).await?;
-            endpoint(app, &Input { segments, query, body }).await
+            endpoint(app, &Input { segments, query, body, address, request_id }).await
         }
         Guarded::Caller(endpoint) => {
             let who = auth::authenticate(&app.engine, &head.headers).await?;
             *caller = Some(who.caller());
             let body = arriving.receive(route.takes).await?;
-            endpoint(app, who, &Input { segments, query, body }).await
+            endpoint(app, who, &Input { segments, query, body, address, request_id }).await
         }
         Guarded::Admin(endpoint) => {
             let who = auth::authenticate(&app.engine, &head.headers).await?;
             *caller = Some(who.caller());
             let admin = auth::admin(&app.engine, who).await?;
             let body = arriving.receive(route.takes).await?;
-            endpoint(app, admin, &Input { segments, query, body }).await
+            endpoint(app, admin, &Input { segments, query, body, address, request_id }).await
         }
     }
 }

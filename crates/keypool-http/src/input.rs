@@ -1,11 +1,15 @@
 //! What an endpoint is given of a request, once the caller's right to it is proven.
 
+use std::net::IpAddr;
+
+use keypool_engine::Origin;
+
 use crate::percent;
 use crate::problem::Problem;
 use crate::query::{self, Unknown};
 use crate::secret_buffer::SecretBuffer;
 
-/// Path segments, query and body, not yet looked into.
+/// Path segments, query and body, not yet looked into, and who sends them.
 #[derive(Debug)]
 pub(crate) struct Input<'r> {
     /// What stands in the path for each `{…}` of the route, still escaped.
@@ -14,9 +18,18 @@ pub(crate) struct Input<'r> {
     pub(crate) query: &'r str,
     /// The body; empty where the endpoint takes none.
     pub(crate) body: SecretBuffer,
+    /// Where the request comes from, if that is known.
+    pub(crate) address: Option<IpAddr>,
+    /// The request's id.
+    pub(crate) request_id: &'r str,
 }
 
 impl Input<'_> {
+    /// Who asks, as it is put on record of a change.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin::request(self.address, self.request_id)
+    }
+
     /// What stands in the path for each `{…}` of the route.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ mod endpoints;
 mod input;
 mod members;
 mod own_answer;
+mod page;
 mod percent;
 mod problem;
 mod query;

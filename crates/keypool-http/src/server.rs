@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -51,9 +52,9 @@ pub async fn serve(
             biased;
             () = &mut shutdown => break,
             Some(ended) = connections.join_next() => report(ended),
-            stream = accept(&listener) => {
+            (stream, peer) = accept(&listener) => {
                 let app = app.clone();
-                connections.spawn(converse(app, stream, settings, graceful.watcher()));
+                connections.spawn(converse(app, (stream, peer.ip()), settings, graceful.watcher()));
             }
         }
     }
@@ -89,10 +90,10 @@ async fn drain(
 }
 
 /// The next connection. A failure to accept is no reason to end.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(
@@ -117,7 +118,12 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 }
 
 /// Serves all requests of one connection.
-async fn converse(app: App, stream: TcpStream, settings: HttpSettings, watcher: Watcher) {
+async fn converse(
+    app: App,
+    (stream, peer): (TcpStream, IpAddr),
+    settings: HttpSettings,
+    watcher: Watcher,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         // The peer is gone; the first read will say so.
         tracing::debug!(
@@ -132,7 +138,7 @@ async fn converse(app: App, stream: TcpStream, settings: HttpSettings, watcher: 
         let app = app.clone();
         let answering = progress.begin();
         async move {
-            let response = answer(&app, request).await;
+            let response = answer(&app, request, Some(peer)).await;
             drop(answering);
             Ok::<_, Infallible>(response)
         }

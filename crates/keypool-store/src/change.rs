@@ -5,6 +5,8 @@ mod consumers;
 mod keys;
 mod tiers;
 
+use std::sync::Arc;
+
 use keypool_core::{ConsumerNo, FeatureNo, KeyNo, TierNo, Timestamp};
 
 pub use self::consumers::NewConsumer;
@@ -13,6 +15,7 @@ pub use self::tiers::NewTier;
 use crate::draws::Sender;
 use crate::driver::Statement;
 use crate::migrate::NEWEST;
+use crate::record::{self, ChangeRecord, Origin};
 use crate::snapshot::TierFeature;
 
 /// The longest parameter that rows are put into together, in bytes: a libSQL database takes it as a part of the
@@ -26,8 +29,12 @@ pub struct Change {
     pub base: i64,
     /// When.
     pub at: Timestamp,
+    /// Who made it.
+    pub origin: Origin,
     /// What.
     pub what: ChangeKind,
+    /// What is kept of it, a record for each thing that it concerns.
+    pub records: Arc<[ChangeRecord]>,
 }
 
 /// What an admin can change. Numbers are the caller's choice: one above the highest ever given.
@@ -82,9 +89,8 @@ impl Change {
             .with(sender.map(|sender| sender.replica))
             .with(sender.map(|sender| sender.fence));
         let revision = self.base.saturating_add(1);
-        let record = "INSERT INTO changes (revision, change_id, at_ms) VALUES (?1, ?2, ?3)";
-        let record = Statement::new(record).with(revision).with(id).with(self.at.as_millis());
-        let mut write = vec![raise.touching(1), record.touching(1)];
+        let mut write = vec![raise.touching(1)];
+        record::write(&mut write, (revision, id, self.at), &self.origin, &self.records);
         let stamp = Stamp { revision, at: self.at };
         match &self.what {
             ChangeKind::AddTier(tier) => tiers::add(&mut write, tier, stamp),
@@ -123,7 +129,9 @@ struct Stamp {
 }
 
 /// Rows as JSON arrays with their lengths, each no longer than it may be (but of one row at least).
-fn json_in_parts<T: serde::Serialize>(rows: impl IntoIterator<Item = T>) -> Vec<(String, usize)> {
+pub(crate) fn json_in_parts<T: serde::Serialize>(
+    rows: impl IntoIterator<Item = T>,
+) -> Vec<(String, usize)> {
     let mut parts: Vec<(String, usize)> = Vec::new();
     for row in rows {
         let row = serde_json::to_string(&row).expect("texts and numbers become JSON");

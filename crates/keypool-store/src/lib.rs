@@ -19,6 +19,7 @@ mod oddities;
 mod prospect;
 mod pulse;
 mod recognise;
+mod record;
 mod settings;
 mod snapshot;
 mod sqlite;
@@ -39,6 +40,7 @@ pub use oddities::Oddity;
 pub use prospect::{Prospect, StoredValue, inspect};
 pub use pulse::Pulse;
 pub use recognise::Shape;
+pub use record::{ChangeRecord, ChangeRow, ChangesQuery, Origin};
 pub use settings::{SqliteSettings, StoreSettings, Synchronous};
 pub use snapshot::{
     ConsumerRow, CounterRow, Extent, Gone, KeyRow, LastNumbers, Snapshot, TierFeature, TierRow,

@@ -16,7 +16,7 @@ pub(crate) struct Migration {
 }
 
 /// All of them, in order.
-pub(crate) const MIGRATIONS: [Migration; 4] = [
+pub(crate) const MIGRATIONS: [Migration; 5] = [
     Migration {
         version: 1,
         name: "init",
@@ -36,6 +36,11 @@ pub(crate) const MIGRATIONS: [Migration; 4] = [
         version: 4,
         name: "replicas",
         text: include_str!("../../../migrations/0004_replicas.sql"),
+    },
+    Migration {
+        version: 5,
+        name: "changes",
+        text: include_str!("../../../migrations/0005_changes.sql"),
     },
 ];
 

@@ -14,6 +14,7 @@ use crate::draws::{DrawBatch, Order, Sender, draw_statement};
 use crate::driver::{Driver, DriverError, Statement};
 use crate::error::{StoreError, WriteError};
 use crate::pulse::{Pulse, read_pulse};
+use crate::record::{ChangeRow, ChangesQuery, list_changes};
 use crate::snapshot::{Snapshot, load_since, load_snapshot};
 use crate::standing::{Standing, recent_standing, standing_of};
 use crate::usage::{UsageQuery, UsageRow, list_usage};
@@ -199,6 +200,14 @@ impl Store {
     /// The database cannot be read.
     pub async fn list_usage(&self, query: &UsageQuery) -> Result<Vec<UsageRow>, StoreError> {
         list_usage(&self.driver, query).await.map_err(StoreError::Read)
+    }
+
+    /// Records of admin changes, newest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn list_changes(&self, query: ChangesQuery) -> Result<Vec<ChangeRow>, StoreError> {
+        list_changes(&self.driver, query).await.map_err(StoreError::Read)
     }
 
     /// Compares every counter with the events behind it (promise 3) and lists those that differ: none, ever.

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use keypool_core::ConsumerNo;
+use keypool_core::{ConsumerNo, TierNo};
 use keypool_crypto::{Token, TokenDigest};
-use keypool_store::ChangeKind;
+use keypool_store::{ChangeKind, ChangeRecord, Origin};
 
+use super::shown::{self, Shown};
 use super::{find_consumer, find_tier, new_id, unknown};
-use crate::live::Live;
+use crate::live::{Live, Planned};
 use crate::views::{AddedConsumer, ScopeView};
 use crate::{AdminError, Engine, Unavailable, rules};
 
@@ -27,7 +28,11 @@ impl Engine {
     ///
     /// # Errors
     /// [`AdminError`]: invalid, name taken, unknown tier in its scopes, or unavailable.
-    pub async fn add_consumer(&self, consumer: NewConsumer) -> Result<AddedConsumer, AdminError> {
+    pub async fn add_consumer(
+        &self,
+        origin: &Origin,
+        consumer: NewConsumer,
+    ) -> Result<AddedConsumer, AdminError> {
         rules::check_consumer(&consumer)?;
         let token = Token::generate().map_err(|error| {
             tracing::error!(%error, "a token could not be made");
@@ -46,17 +51,24 @@ impl Engine {
                     });
                 }
                 let scopes = consumer.scopes.iter().map(|tier| find_tier(live, tier));
-                Ok(ChangeKind::AddConsumer(keypool_store::NewConsumer {
+                let new = keypool_store::NewConsumer {
                     no: ConsumerNo::new(live.roster.last.consumer + 1),
                     id: id.clone(),
                     name: consumer.name.clone(),
                     description: consumer.description.clone(),
                     token_hash: token_hash.clone(),
                     scopes: scopes.collect::<Result<_, _>>()?,
-                }))
+                };
+                let shown = Shown::default()
+                    .with("name", &consumer.name)
+                    .with("description", &consumer.description)
+                    .with("is_active", true)
+                    .with("scopes", shown::names(consumer.scopes.iter().map(|name| &**name)));
+                let record = shown::added("add_consumer", &id, &consumer.name, &shown);
+                Ok(Planned::one(ChangeKind::AddConsumer(new), record))
             }
         };
-        self.change(plan, |_| ()).await?;
+        self.change(origin, plan, |_| ()).await?;
         Ok(AddedConsumer { id: id.into(), name, token })
     }
 
@@ -64,24 +76,39 @@ impl Engine {
     ///
     /// # Errors
     /// [`AdminError`]: unknown, or unavailable.
-    pub async fn delete_consumer(&self, id: &str) -> Result<(), AdminError> {
+    pub async fn delete_consumer(&self, origin: &Origin, id: &str) -> Result<(), AdminError> {
         let id = id.to_owned();
-        let plan = move |live: &Live| Ok(ChangeKind::DeleteConsumer(find_consumer(live, &id)?));
-        self.change(plan, |_| ()).await
+        let plan = move |live: &Live| {
+            let no = find_consumer(live, &id)?;
+            let consumer = &live.roster.consumers[&no];
+            let shown = live.shown_consumer(consumer);
+            let record = shown::deleted("delete_consumer", &consumer.id, &consumer.name, &shown);
+            Ok(Planned::one(ChangeKind::DeleteConsumer(no), record))
+        };
+        self.change(origin, plan, |_| ()).await
     }
 
     /// Lets a consumer draw from a tier, by the tier's name; twice is harmless.
     ///
     /// # Errors
     /// [`AdminError`]: unknown consumer or tier, or unavailable.
-    pub async fn add_scope(&self, consumer_id: &str, tier: &str) -> Result<ScopeView, AdminError> {
+    pub async fn add_scope(
+        &self,
+        origin: &Origin,
+        consumer_id: &str,
+        tier: &str,
+    ) -> Result<ScopeView, AdminError> {
         let granted = ScopeView { consumer_id: consumer_id.into(), tier: tier.into() };
         let (consumer_id, tier) = (consumer_id.to_owned(), tier.to_owned());
         let plan = move |live: &Live| {
             let consumer = find_consumer(live, &consumer_id)?;
-            Ok(ChangeKind::AddScope { consumer, tier: find_tier(live, &tier)? })
+            let tier = find_tier(live, &tier)?;
+            let mut scopes = live.roster.consumers[&consumer].scopes.clone();
+            scopes.push(tier);
+            let record = record_of_scopes(live, "add_scope", consumer, &scopes);
+            Ok(Planned::one(ChangeKind::AddScope { consumer, tier }, record))
         };
-        self.change(plan, |_| ()).await?;
+        self.change(origin, plan, |_| ()).await?;
         Ok(granted)
     }
 
@@ -89,18 +116,36 @@ impl Engine {
     ///
     /// # Errors
     /// [`AdminError`]: unknown consumer or tier, a scope that was not granted, or unavailable.
-    pub async fn remove_scope(&self, consumer_id: &str, tier: &str) -> Result<(), AdminError> {
+    pub async fn remove_scope(
+        &self,
+        origin: &Origin,
+        consumer_id: &str,
+        tier: &str,
+    ) -> Result<(), AdminError> {
         let (consumer_id, name) = (consumer_id.to_owned(), tier.to_owned());
         let plan = move |live: &Live| {
             let consumer = find_consumer(live, &consumer_id)?;
             let tier = live.roster.tier_named(&name).or_else(|| live.roster.tier_with_id(&name));
             let tier = tier.ok_or_else(|| unknown("tier", &name))?;
-            let scopes = &live.roster.consumers[&consumer].scopes;
-            if scopes.binary_search(&tier).is_err() {
-                return Err(unknown("scope", &name));
-            }
-            Ok(ChangeKind::RemoveScope { consumer, tier })
+            let mut scopes = live.roster.consumers[&consumer].scopes.clone();
+            let place = scopes.binary_search(&tier).map_err(|_| unknown("scope", &name))?;
+            scopes.remove(place);
+            let record = record_of_scopes(live, "remove_scope", consumer, &scopes);
+            Ok(Planned::one(ChangeKind::RemoveScope { consumer, tier }, record))
         };
-        self.change(plan, |_| ()).await
+        self.change(origin, plan, |_| ()).await
     }
+}
+
+/// The record of a consumer that is to have these scopes.
+fn record_of_scopes(
+    live: &Live,
+    what: &'static str,
+    consumer: ConsumerNo,
+    scopes: &[TierNo],
+) -> ChangeRecord {
+    let consumer = &live.roster.consumers[&consumer];
+    let named = scopes.iter().filter_map(|tier| Some(&*live.roster.tiers.get(tier)?.name));
+    let after = Shown::default().with("scopes", shown::names(named));
+    shown::updated(what, &consumer.id, &consumer.name, (live.shown_consumer(consumer), after))
 }

@@ -1,13 +1,15 @@
 //! Keys and their secrets: sealed here, before anything of them is written.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use keypool_core::{KeyNo, TierNo, Timestamp};
 use keypool_crypto::{Place, Plain};
-use keypool_store::ChangeKind;
+use keypool_store::{ChangeKind, ChangeRecord, Origin};
 
+use super::shown::{self, Shown};
 use super::{find_tier, new_id, unknown};
-use crate::live::Live;
+use crate::live::{Live, Planned};
 use crate::views::KeyView;
 use crate::{AdminError, Engine, Invalid, Unavailable, rules};
 
@@ -37,9 +39,9 @@ impl Engine {
     ///
     /// # Errors
     /// [`AdminError`]: invalid, unknown tier, or unavailable.
-    pub async fn add_key(&self, key: NewKey) -> Result<KeyView, AdminError> {
+    pub async fn add_key(&self, origin: &Origin, key: NewKey) -> Result<KeyView, AdminError> {
         rules::check_key(&key, self.now())?;
-        let mut added = self.insert_keys(vec![key]).await?;
+        let mut added = self.insert_keys(origin, vec![key]).await?;
         Ok(added.pop().expect("one key was added"))
     }
 
@@ -47,7 +49,11 @@ impl Engine {
     ///
     /// # Errors
     /// [`AdminError`]: invalid (the field begins with the element, as in `[3].name`), unknown tier, or unavailable.
-    pub async fn add_keys(&self, keys: Vec<NewKey>) -> Result<Vec<KeyView>, AdminError> {
+    pub async fn add_keys(
+        &self,
+        origin: &Origin,
+        keys: Vec<NewKey>,
+    ) -> Result<Vec<KeyView>, AdminError> {
         if !(1..=rules::KEYS_AT_ONCE).contains(&keys.len()) {
             let problem = format!("an array takes 1 to {} keys", rules::KEYS_AT_ONCE);
             return Err(Invalid { field: "[]".to_owned(), problem }.into());
@@ -59,12 +65,18 @@ impl Engine {
                 ..invalid
             })?;
         }
-        self.insert_keys(keys).await
+        self.insert_keys(origin, keys).await
     }
 
-    async fn insert_keys(&self, keys: Vec<NewKey>) -> Result<Vec<KeyView>, AdminError> {
+    async fn insert_keys(
+        &self,
+        origin: &Origin,
+        keys: Vec<NewKey>,
+    ) -> Result<Vec<KeyView>, AdminError> {
         let sealed =
             keys.into_iter().map(|key| self.seal_key(key)).collect::<Result<Vec<_>, _>>()?;
+        // Before the pool is locked for the plan: there may be many.
+        let records: Arc<[ChangeRecord]> = sealed.iter().map(record_of_new).collect();
         let ids: Vec<String> = sealed.iter().map(|(_, key)| key.id.clone()).collect();
         let plan = move |live: &Live| {
             let mut tiers: HashMap<&str, TierNo> = HashMap::new();
@@ -77,10 +89,10 @@ impl Engine {
                 let no = KeyNo::new(live.roster.last.key + offset);
                 keys.push(keypool_store::NewKey { no, tier: number, ..key.clone() });
             }
-            Ok(ChangeKind::AddKeys(keys))
+            Ok(Planned { what: ChangeKind::AddKeys(keys), records: Arc::clone(&records) })
         };
         let now = self.now();
-        self.change(plan, move |live| {
+        self.change(origin, plan, move |live| {
             let view = |id: &String| {
                 let number = live.roster.key_with_id(id).expect("a key that was just added exists");
                 live.key_view(number, &live.roster.keys[&number], now)
@@ -124,12 +136,28 @@ impl Engine {
     ///
     /// # Errors
     /// [`AdminError`]: unknown, or unavailable.
-    pub async fn delete_key(&self, id: &str) -> Result<(), AdminError> {
+    pub async fn delete_key(&self, origin: &Origin, id: &str) -> Result<(), AdminError> {
         let id = id.to_owned();
         let plan = move |live: &Live| {
-            let number = live.roster.key_with_id(&id);
-            number.map(ChangeKind::DeleteKey).ok_or_else(|| unknown("key", &id))
+            let no = live.roster.key_with_id(&id).ok_or_else(|| unknown("key", &id))?;
+            let key = &live.roster.keys[&no];
+            let shown = live.shown_key(key);
+            let record = shown::deleted("delete_key", &key.sealed.id, &key.name, &shown);
+            Ok(Planned::one(ChangeKind::DeleteKey(no), record))
         };
-        self.change(plan, |_| ()).await
+        self.change(origin, plan, |_| ()).await
     }
+}
+
+fn record_of_new((tier, key): &(String, keypool_store::NewKey)) -> ChangeRecord {
+    let shown = Shown::default()
+        .with("name", &key.name)
+        .with("tier", tier)
+        .with("is_active", true)
+        .with("expires_at", shown::moment(key.expires_at))
+        .with("usage_limit", key.usage_limit)
+        .with("usage_window_seconds", key.usage_window_secs)
+        .with("metadata", shown::json(&key.metadata))
+        .with("secret_names", shown::names(key.secrets.iter().map(|(name, _)| &**name)));
+    shown::added("add_key", &key.id, &key.name, &shown)
 }

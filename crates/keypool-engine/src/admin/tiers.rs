@@ -1,10 +1,12 @@
 //! Tiers and what they cover.
 
 use keypool_core::TierNo;
-use keypool_store::{ChangeKind, TierFeature};
+use keypool_store::{ChangeKind, Origin, TierFeature};
+use serde::Serialize;
 
+use super::shown::{self, Shown};
 use super::{find_tier, new_id};
-use crate::live::Live;
+use crate::live::{Live, Planned};
 use crate::views::TierView;
 use crate::{AdminError, Engine, rules};
 
@@ -47,7 +49,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`AdminError`]: invalid, name taken, or unavailable.
-    pub async fn add_tier(&self, tier: NewTier) -> Result<TierView, AdminError> {
+    pub async fn add_tier(&self, origin: &Origin, tier: NewTier) -> Result<TierView, AdminError> {
         rules::check_name("name", &tier.name)?;
         rules::check_description(&tier.description)?;
         rules::check_features(&tier.features, |name| self.knows_feature(name))?;
@@ -59,18 +61,24 @@ impl Engine {
                 if live.roster.tier_named(&tier.name).is_some() {
                     return Err(AdminError::NameTaken { what: "tier", name: tier.name.clone() });
                 }
+                let shown = Shown::default()
+                    .with("name", &tier.name)
+                    .with("description", &tier.description)
+                    .with("features", shown_features(&tier.features));
+                let record = shown::added("add_tier", &id, &tier.name, &shown);
                 let (features, new_features) = live.number_features(&features);
-                Ok(ChangeKind::AddTier(keypool_store::NewTier {
+                let new = keypool_store::NewTier {
                     no: TierNo::new(live.roster.last.tier + 1),
                     id: id.clone(),
                     name: tier.name.clone(),
                     description: tier.description.clone(),
                     features,
                     new_features,
-                }))
+                };
+                Ok(Planned::one(ChangeKind::AddTier(new), record))
             }
         };
-        self.change(plan, move |live| {
+        self.change(origin, plan, move |live| {
             let tier = live.roster.tiers.values().find(|tier| *tier.id == *id);
             live.tier_view(tier.expect("a tier that was just added exists"))
         })
@@ -81,37 +89,54 @@ impl Engine {
     ///
     /// # Errors
     /// [`AdminError`]: invalid, unknown, or unavailable.
-    pub async fn update_tier(&self, name: &str, patch: TierPatch) -> Result<TierView, AdminError> {
+    pub async fn update_tier(
+        &self,
+        origin: &Origin,
+        name: &str,
+        patch: TierPatch,
+    ) -> Result<TierView, AdminError> {
         patch.description.as_deref().map_or(Ok(()), rules::check_description)?;
         if let Some(features) = &patch.features {
             rules::check_features(features, |name| self.knows_feature(name))?;
         }
-        let features = patch.features.as_deref().map(stored_features);
+        let stored = patch.features.as_deref().map(stored_features);
         let tier = name.to_owned();
         let plan = move |live: &Live| {
             let no = find_tier(live, &tier)?;
-            let (features, new_features) = match &features {
+            let entry = &live.roster.tiers[&no];
+            let mut after = Shown::default();
+            if let Some(description) = &patch.description {
+                after = after.with("description", description);
+            }
+            if let Some(features) = &patch.features {
+                after = after.with("features", shown_features(features));
+            }
+            let shown = (live.shown_tier(entry), after);
+            let record = shown::updated("update_tier", &entry.id, &entry.name, shown);
+            let (features, new_features) = match &stored {
                 Some(features) => {
                     let (features, new_features) = live.number_features(features);
                     (Some(features), new_features)
                 }
                 None => (None, Vec::new()),
             };
-            Ok(ChangeKind::UpdateTier {
-                no,
-                description: patch.description.clone(),
-                features,
-                new_features,
-            })
+            let description = patch.description.clone();
+            let what = ChangeKind::UpdateTier { no, description, features, new_features };
+            Ok(Planned::one(what, record))
         };
         let name = name.to_owned();
-        self.change(plan, move |live| {
+        self.change(origin, plan, move |live| {
             let tier =
                 live.roster.tier_named(&name).and_then(|number| live.roster.tiers.get(&number));
             live.tier_view(tier.expect("a tier that was just changed exists"))
         })
         .await
     }
+}
+
+fn shown_features(features: &[(String, FeatureLimit)]) -> impl Serialize {
+    let limits = features.iter().map(|(name, it)| (&**name, it.rate_limit, it.window_seconds));
+    shown::features(limits)
 }
 
 fn stored_features(features: &[(String, FeatureLimit)]) -> Vec<(String, TierFeature)> {

@@ -18,22 +18,23 @@ pub(super) async fn make(shared: &Shared, change: PendingChange) {
             let mut live = shared.live();
             (live.revision, live.now(), (change.plan)(&live))
         };
-        let what = match planned {
-            Ok(what) => what,
+        let planned = match planned {
+            Ok(planned) => planned,
             Err(error) => match is_current(shared).await {
                 Ok(true) => return (change.done)(Err(error)),
                 Ok(false) => continue,
                 Err(unavailable) => return (change.done)(Err(unavailable.into())),
             },
         };
-        let planned = Change { base, at, what };
+        let origin = change.origin.clone();
+        let made = Change { base, at, origin, what: planned.what, records: planned.records };
         let sent = Instant::now();
-        let outcome = shared.store.change(&planned).await;
+        let outcome = shared.store.change(&made).await;
         shared.meters.changes.add(&outcome, sent.elapsed());
         match outcome {
             Ok(()) => {
                 let mut live = shared.live();
-                live.apply(planned.what, at);
+                live.apply(made.what, at);
                 return (change.done)(Ok(&live));
             }
             Err(WriteError::Fenced) => renew(shared, Vec::new()).await,

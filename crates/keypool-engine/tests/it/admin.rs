@@ -15,12 +15,12 @@ async fn every_list_is_the_same_after_a_restart() {
     let engine = home.open().await;
     add_tier(&engine, "b", &[("g", limit(2, 30)), ("f", limit(1, 60))]).await;
     add_tier(&engine, "a", &[("f", limit(3, 60))]).await;
-    engine.add_key(NewKey { usage_limit: Some(7), ..key("k1", "a") }).await.unwrap();
-    engine.add_keys(vec![key("k2", "b"), key("k2", "a")]).await.unwrap();
+    engine.add_key(&origin(), NewKey { usage_limit: Some(7), ..key("k1", "a") }).await.unwrap();
+    engine.add_keys(&origin(), vec![key("k2", "b"), key("k2", "a")]).await.unwrap();
     let (id, _) = add_consumer(&engine, "c", &["b", "a"]).await;
     add_consumer(&engine, "d", &[]).await;
-    engine.remove_scope(&id, "a").await.unwrap();
-    engine.add_scope(&id, "b").await.unwrap();
+    engine.remove_scope(&origin(), &id, "a").await.unwrap();
+    engine.add_scope(&origin(), &id, "b").await.unwrap();
     let (tiers, keys, consumers) = (engine.tiers(), engine.keys().await, engine.consumers());
     assert_eq!(tiers.iter().map(|tier| &*tier.name).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(keys.iter().map(|key| &*key.name).collect::<Vec<_>>(), ["k1", "k2", "k2"]);
@@ -36,14 +36,17 @@ async fn names_of_tiers_and_consumers_are_taken_once() {
     let engine = with_keys(&home, 0, None).await;
     let features = vec![("f".to_owned(), limit(1, 1))];
     let tier = NewTier { name: "t".to_owned(), description: String::new(), features };
-    assert!(matches!(engine.add_tier(tier).await, Err(AdminError::NameTaken { what: "tier", .. })));
+    assert!(matches!(
+        engine.add_tier(&origin(), tier).await,
+        Err(AdminError::NameTaken { what: "tier", .. })
+    ));
     let (id, _) = add_consumer(&engine, "c", &[]).await;
     let consumer =
         NewConsumer { name: "c".to_owned(), description: String::new(), scopes: Vec::new() };
-    let taken = engine.add_consumer(consumer.clone()).await;
+    let taken = engine.add_consumer(&origin(), consumer.clone()).await;
     assert!(matches!(taken, Err(AdminError::NameTaken { what: "consumer", .. })));
-    engine.delete_consumer(&id).await.unwrap();
-    engine.add_consumer(consumer).await.unwrap();
+    engine.delete_consumer(&origin(), &id).await.unwrap();
+    engine.add_consumer(&origin(), consumer).await.unwrap();
     engine.close().await;
 }
 
@@ -52,18 +55,21 @@ async fn a_changed_tier_holds_for_its_keys_at_once() {
     let home = Home::new();
     let engine = home.open().await;
     add_tier(&engine, "t", &[("f", limit(1, 60))]).await;
-    engine.add_key(key("k", "t")).await.unwrap();
+    engine.add_key(&origin(), key("k", "t")).await.unwrap();
     value(&engine, "f").await;
     assert!(matches!(refusal(draw(&engine, "f").await), Refusal::Spent { limit: Limit::Rate, .. }));
     let features = Some(vec![("f".to_owned(), limit(2, 60)), ("g".to_owned(), limit(1, 60))]);
     let patch = TierPatch { features, ..TierPatch::default() };
-    let changed = engine.update_tier("t", patch).await.unwrap();
+    let changed = engine.update_tier(&origin(), "t", patch).await.unwrap();
     assert_eq!(changed.features.len(), 2);
     value(&engine, "f").await;
     value(&engine, "g").await;
     assert!(matches!(refusal(draw(&engine, "f").await), Refusal::Spent { limit: Limit::Rate, .. }));
     let without = Some(vec![("g".to_owned(), limit(1, 60))]);
-    engine.update_tier("t", TierPatch { features: without, ..TierPatch::default() }).await.unwrap();
+    engine
+        .update_tier(&origin(), "t", TierPatch { features: without, ..TierPatch::default() })
+        .await
+        .unwrap();
     assert_eq!(refusal(draw(&engine, "f").await), Refusal::UnknownFeature);
     let engine = restarted(&home, engine).await;
     assert_eq!(refusal(draw(&engine, "f").await), Refusal::UnknownFeature);
@@ -77,13 +83,13 @@ async fn a_removed_consumer_is_nobody_and_a_revoked_scope_is_out() {
     let (id, consumer) = add_consumer(&engine, "c", &["t"]).await;
     engine.draw(consumer, "f").await.unwrap();
     let tier = engine.tiers()[0].id.to_string();
-    engine.remove_scope(&id, &tier).await.unwrap();
+    engine.remove_scope(&origin(), &id, &tier).await.unwrap();
     assert!(matches!(
-        engine.remove_scope(&id, &tier).await,
+        engine.remove_scope(&origin(), &id, &tier).await,
         Err(AdminError::Unknown { what: "scope", .. })
     ));
     assert_eq!(refusal(engine.draw(consumer, "f").await), Refusal::OutOfScope);
-    engine.delete_consumer(&id).await.unwrap();
+    engine.delete_consumer(&origin(), &id).await.unwrap();
     assert_eq!(refusal(engine.draw(consumer, "f").await), Refusal::UnknownCaller);
     let events = engine
         .usage(keypool_engine::UsageQuery { limit: 5, key: None, before: None })
@@ -101,13 +107,18 @@ async fn unknown_things_are_named() {
     let home = Home::new();
     let engine = with_keys(&home, 0, None).await;
     let unknown = |what| move |error: AdminError| matches!(error, AdminError::Unknown { what: w, .. } if w == what);
-    assert!(engine.delete_key("nope").await.is_err_and(unknown("key")));
-    assert!(engine.delete_consumer("nope").await.is_err_and(unknown("consumer")));
-    assert!(engine.add_scope("nope", "t").await.is_err_and(unknown("consumer")));
-    assert!(engine.add_key(key("k", "nope")).await.is_err_and(unknown("tier")));
-    assert!(engine.update_tier("nope", TierPatch::default()).await.is_err_and(unknown("tier")));
+    assert!(engine.delete_key(&origin(), "nope").await.is_err_and(unknown("key")));
+    assert!(engine.delete_consumer(&origin(), "nope").await.is_err_and(unknown("consumer")));
+    assert!(engine.add_scope(&origin(), "nope", "t").await.is_err_and(unknown("consumer")));
+    assert!(engine.add_key(&origin(), key("k", "nope")).await.is_err_and(unknown("tier")));
+    assert!(
+        engine
+            .update_tier(&origin(), "nope", TierPatch::default())
+            .await
+            .is_err_and(unknown("tier"))
+    );
     let (id, _) = add_consumer(&engine, "c", &[]).await;
-    assert!(engine.add_scope(&id, "nope").await.is_err_and(unknown("tier")));
+    assert!(engine.add_scope(&origin(), &id, "nope").await.is_err_and(unknown("tier")));
     engine.close().await;
 }
 
@@ -115,14 +126,14 @@ async fn unknown_things_are_named() {
 async fn an_array_of_keys_is_added_whole_or_not_at_all() {
     let home = Home::new();
     let engine = with_keys(&home, 0, None).await;
-    let refused = engine.add_keys(vec![key("k1", "t"), key("", "t")]).await.unwrap_err();
+    let refused = engine.add_keys(&origin(), vec![key("k1", "t"), key("", "t")]).await.unwrap_err();
     let AdminError::Invalid(invalid) = refused else { panic!("{refused:?}") };
     assert_eq!(invalid.field, "[1].name");
-    assert!(engine.add_keys(vec![key("k1", "t"), key("k2", "nope")]).await.is_err());
-    assert!(engine.add_keys(Vec::new()).await.is_err());
+    assert!(engine.add_keys(&origin(), vec![key("k1", "t"), key("k2", "nope")]).await.is_err());
+    assert!(engine.add_keys(&origin(), Vec::new()).await.is_err());
     assert!(engine.keys().await.is_empty());
     let many = (0..10_000).map(|n| key(&format!("k{n}"), "t")).collect();
-    assert_eq!(engine.add_keys(many).await.unwrap().len(), 10_000);
+    assert_eq!(engine.add_keys(&origin(), many).await.unwrap().len(), 10_000);
     assert_eq!(engine.keys().await.len(), 10_000);
     engine.close().await;
 }
@@ -132,12 +143,15 @@ async fn a_shortened_window_counts_only_its_own_grants() {
     let home = Home::new();
     let engine = home.open().await;
     add_tier(&engine, "t", &[("f", limit(5, 60))]).await;
-    engine.add_key(key("k", "t")).await.unwrap();
+    engine.add_key(&origin(), key("k", "t")).await.unwrap();
     value(&engine, "f").await;
     home.clock.advance(std::time::Duration::from_secs(10));
     value(&engine, "f").await;
     let features = Some(vec![("f".to_owned(), limit(5, 5))]);
-    engine.update_tier("t", TierPatch { features, ..TierPatch::default() }).await.unwrap();
+    engine
+        .update_tier(&origin(), "t", TierPatch { features, ..TierPatch::default() })
+        .await
+        .unwrap();
     // In the same millisecond as the last grant of the window that has ended with that.
     value(&engine, "f").await;
     assert_eq!(engine.keys().await[0].usage[0].used, 1);

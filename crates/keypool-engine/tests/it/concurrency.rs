@@ -56,7 +56,7 @@ async fn a_deleted_key_is_not_granted_after_the_answer() {
             }
         });
     }
-    engine.delete_key(&deleted).await.unwrap();
+    engine.delete_key(&origin(), &deleted).await.unwrap();
     is_deleted.store(true, Ordering::SeqCst);
     clients.join_all().await;
     engine.close().await;
@@ -85,7 +85,7 @@ async fn keys_added_under_load_fail_no_draw_and_overrun_no_budget() {
     }
     for n in 0..20 {
         let key = keypool_engine::NewKey { usage_limit: Some(50), ..key(&format!("new{n}"), "t") };
-        engine.add_key(key).await.unwrap();
+        engine.add_key(&origin(), key).await.unwrap();
     }
     done.store(true, Ordering::SeqCst);
     assert_eq!(clients.join_all().await.iter().sum::<u64>(), 21 * 50);

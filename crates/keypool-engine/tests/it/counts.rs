@@ -25,10 +25,10 @@ async fn counts_keys_by_tier_and_state_and_by_feature() {
         NewKey { expires_at: at(7_200_000), usage_limit: Some(10), ..key("expires-later", "a") },
     ];
     for key in in_a {
-        engine.add_key(key).await.unwrap();
+        engine.add_key(&origin(), key).await.unwrap();
     }
-    engine.add_key(key("in-b", "b")).await.unwrap();
-    engine.add_key(key("off", "b")).await.unwrap();
+    engine.add_key(&origin(), key("in-b", "b")).await.unwrap();
+    engine.add_key(&origin(), key("off", "b")).await.unwrap();
     let deactivate = "UPDATE keys SET is_active = 0 WHERE name = 'off'";
     engine.close().await;
     sqlx::query(deactivate).execute(&mut home.intruder().await).await.unwrap();
@@ -63,7 +63,7 @@ async fn a_key_is_rate_limited_once_it_is_for_every_feature() {
     let home = Home::new();
     let engine = home.open().await;
     add_tier(&engine, "t", &[("f", limit(1, 60)), ("g", limit(1, 60))]).await;
-    engine.add_key(key("k", "t")).await.unwrap();
+    engine.add_key(&origin(), key("k", "t")).await.unwrap();
     value(&engine, "f").await;
     let state = async || {
         let keys = engine.counts().await.tiers[0].keys;
@@ -83,7 +83,7 @@ async fn counts_each_of_many_keys_once() {
     let engine = home.open().await;
     add_tier(&engine, "t", &[("f", limit(1, 60)), ("g", limit(1, 60))]).await;
     let keys = (0..2_000).map(|n| key(&format!("k{n}"), "t")).collect();
-    engine.add_keys(keys).await.unwrap();
+    engine.add_keys(&origin(), keys).await.unwrap();
     let counts = engine.counts().await;
     assert_eq!(counts.tiers[0].keys, KeyCounts { usable: 2_000, ..KeyCounts::default() });
     assert_eq!(counts.features()["g"].usable, 2_000);

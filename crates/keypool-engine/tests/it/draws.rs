@@ -12,7 +12,8 @@ async fn reveals_value_metadata_and_secrets_of_the_key() {
     let engine = with_keys(&home, 0, None).await;
     let secrets = vec![("webhook".to_owned(), Plain::from("whsec".to_owned()))];
     let metadata = Some(r#"{"z":12345678901234567890,"a":1.0}"#.to_owned());
-    let added = engine.add_key(NewKey { metadata, secrets, ..key("k", "t") }).await.unwrap();
+    let added =
+        engine.add_key(&origin(), NewKey { metadata, secrets, ..key("k", "t") }).await.unwrap();
     let served = draw(&engine, "f").await.unwrap();
     assert_eq!(served.key_id, added.id);
     assert_eq!(served.value.expose(), "value-of-k");
@@ -41,7 +42,7 @@ async fn two_features_in_turn_each_visit_all_keys() {
     let engine = home.open().await;
     add_tier(&engine, "t", &[("f", limit(1_000, 60)), ("g", limit(1_000, 60))]).await;
     for n in 1..=4 {
-        engine.add_key(key(&format!("k{n}"), "t")).await.unwrap();
+        engine.add_key(&origin(), key(&format!("k{n}"), "t")).await.unwrap();
     }
     let (mut f, mut g) = (Vec::new(), Vec::new());
     for _ in 0..4 {
@@ -60,7 +61,7 @@ async fn says_to_the_millisecond_when_a_rate_limit_heals() {
     let home = Home::new();
     let engine = home.open().await;
     add_tier(&engine, "t", &[("f", limit(2, 60))]).await;
-    engine.add_key(key("k", "t")).await.unwrap();
+    engine.add_key(&origin(), key("k", "t")).await.unwrap();
     value(&engine, "f").await;
     home.clock.advance(Duration::from_secs(10));
     value(&engine, "f").await;
@@ -86,7 +87,7 @@ async fn a_budget_for_life_does_not_heal_and_a_windowed_one_does() {
     assert_eq!(refusal(draw(&engine, "f").await), Refusal::NoUsableKey);
     let windowed =
         NewKey { usage_limit: Some(1), usage_window_seconds: Some(100), ..key("w", "t") };
-    engine.add_key(windowed).await.unwrap();
+    engine.add_key(&origin(), windowed).await.unwrap();
     assert_eq!(value(&engine, "f").await, "value-of-w");
     let retry_after = Duration::from_secs(100);
     assert_eq!(
@@ -103,7 +104,7 @@ async fn an_expired_key_is_not_granted() {
     let home = Home::new();
     let engine = with_keys(&home, 0, None).await;
     let expires_at = Some(keypool_engine::Timestamp::from_millis(START + 1_000));
-    engine.add_key(NewKey { expires_at, ..key("k", "t") }).await.unwrap();
+    engine.add_key(&origin(), NewKey { expires_at, ..key("k", "t") }).await.unwrap();
     home.clock.advance(Duration::from_millis(999));
     value(&engine, "f").await;
     home.clock.advance(Duration::from_millis(1));

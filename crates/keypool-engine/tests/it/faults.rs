@@ -15,7 +15,7 @@ async fn a_locked_database_reveals_nothing_and_gives_the_limits_back() {
         let failed = draw(&engine, "f").await.unwrap_err();
         assert!(matches!(failed, DrawError::Unavailable(Unavailable::Store)), "{failed:?}");
     }
-    assert!(engine.add_key(key("late", "t")).await.is_err());
+    assert!(engine.add_key(&origin(), key("late", "t")).await.is_err());
     sqlx::query("ROLLBACK").execute(&mut intruder).await.unwrap();
     value(&engine, "f").await;
     value(&engine, "f").await;
@@ -36,7 +36,7 @@ async fn a_pool_that_another_writer_changed_is_taken_over_within_the_draw() {
     sqlx::query("UPDATE pool SET revision = revision + 1").execute(&mut intruder).await.unwrap();
     assert_eq!(value(&engine, "f").await, "value-of-k1");
     assert!(!engine.keys().await[1].is_active);
-    engine.add_key(key("k3", "t")).await.unwrap();
+    engine.add_key(&origin(), key("k3", "t")).await.unwrap();
     assert_eq!(value(&engine, "f").await, "value-of-k3");
     engine.close().await;
 }
@@ -47,7 +47,7 @@ async fn a_change_on_an_old_state_is_planned_anew() {
     let engine = with_keys(&home, 1, None).await;
     let mut intruder = home.intruder().await;
     sqlx::query("UPDATE pool SET revision = revision + 5").execute(&mut intruder).await.unwrap();
-    engine.add_key(key("k2", "t")).await.unwrap();
+    engine.add_key(&origin(), key("k2", "t")).await.unwrap();
     assert_eq!(engine.keys().await.len(), 2);
     engine.close().await;
 }
@@ -68,13 +68,13 @@ async fn a_pool_that_cannot_be_loaded_anew_grants_nothing_until_it_can() {
         let failed = draw(&engine, "f").await.unwrap_err();
         assert!(matches!(failed, DrawError::Unavailable(Unavailable::Store)), "{failed:?}");
     }
-    assert!(engine.add_key(key("late", "t")).await.is_err());
+    assert!(engine.add_key(&origin(), key("late", "t")).await.is_err());
     let bring_back = "ALTER TABLE hidden RENAME TO features";
     sqlx::query(bring_back).execute(&mut intruder).await.unwrap();
     for _ in 0..3 {
         assert_eq!(value(&engine, "f").await, "value-of-k1");
     }
-    engine.add_key(key("k3", "t")).await.unwrap();
+    engine.add_key(&origin(), key("k3", "t")).await.unwrap();
     assert_eq!(value(&engine, "f").await, "value-of-k3");
     engine.close().await;
 }
@@ -133,6 +133,6 @@ async fn a_closed_pool_serves_nobody() {
     engine.close().await;
     let failed = draw(&engine, "f").await.unwrap_err();
     assert!(matches!(failed, DrawError::Unavailable(Unavailable::Closing)));
-    assert!(engine.add_key(key("late", "t")).await.is_err());
+    assert!(engine.add_key(&origin(), key("late", "t")).await.is_err());
     engine.close().await;
 }

@@ -35,7 +35,10 @@ async fn a_draw_of_each_outcome_moves_its_own_counter() {
         .await;
     add_tier(&engine, "u", &[("empty", limit(1, 60))]).await;
     engine
-        .add_key(NewKey { usage_limit: Some(2), usage_window_seconds: Some(100), ..key("k", "t") })
+        .add_key(
+            &origin(),
+            NewKey { usage_limit: Some(2), usage_window_seconds: Some(100), ..key("k", "t") },
+        )
         .await
         .unwrap();
     let (id, consumer) = add_consumer(&engine, "c", &["u"]).await;
@@ -57,7 +60,7 @@ async fn a_draw_of_each_outcome_moves_its_own_counter() {
     assert_eq!(draws(&engine, Some("empty")), [(DrawOutcome::NoUsableKey, 1)]);
     engine.draw(consumer, "h").await.unwrap_err();
     assert_eq!(draws(&engine, Some("h")), [(DrawOutcome::OutOfScope, 1)]);
-    engine.delete_consumer(&id).await.unwrap();
+    engine.delete_consumer(&origin(), &id).await.unwrap();
     engine.draw(consumer, "h").await.unwrap_err();
     assert_eq!(
         draws(&engine, Some("h")),
@@ -157,7 +160,7 @@ async fn a_feature_that_no_tier_covers_any_more_stays_if_it_was_drawn() {
     draw(&engine, "drawn").await.unwrap_err();
     let features = vec![("kept".to_owned(), limit(1, 60))];
     let patch = keypool_engine::TierPatch { description: None, features: Some(features) };
-    engine.update_tier("t", patch).await.unwrap();
+    engine.update_tier(&origin(), "t", patch).await.unwrap();
     let names: Vec<_> = engine.metrics().draws.into_iter().map(|(name, _)| name).collect();
     assert_eq!(names.iter().map(|name| &**name).collect::<Vec<_>>(), ["drawn", "kept"]);
     engine.close().await;

@@ -15,7 +15,7 @@ async fn rate_and_budget_state_is_what_it_was() {
     add_tier(&engine, "t", &[("f", limit(3, 60))]).await;
     let budget =
         NewKey { usage_limit: Some(5), usage_window_seconds: Some(1_000), ..key("k", "t") };
-    engine.add_key(budget).await.unwrap();
+    engine.add_key(&origin(), budget).await.unwrap();
     for _ in 0..3 {
         value(&engine, "f").await;
     }

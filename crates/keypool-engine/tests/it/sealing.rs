@@ -21,7 +21,7 @@ async fn plain_and_sealed_values_live_side_by_side() {
     engine.close().await;
     let engine = home.try_open(sealer('a')).await.unwrap();
     let secrets = vec![("s".to_owned(), Plain::from("whsec".to_owned()))];
-    engine.add_key(NewKey { secrets, ..key("sealed", "t") }).await.unwrap();
+    engine.add_key(&origin(), NewKey { secrets, ..key("sealed", "t") }).await.unwrap();
     assert_eq!(value(&engine, "f").await, "value-of-k1");
     let served = draw(&engine, "f").await.unwrap();
     assert_eq!(
@@ -39,7 +39,7 @@ async fn a_missing_or_another_encryption_key_stops_the_start_and_changes_nothing
     let home = Home::new();
     let engine = home.try_open(sealer('a')).await.unwrap();
     add_tier(&engine, "t", &[("f", limit(1, 60))]).await;
-    engine.add_key(key("k", "t")).await.unwrap();
+    engine.add_key(&origin(), key("k", "t")).await.unwrap();
     engine.close().await;
     let before = std::fs::read(&home.path).unwrap();
     let refused = home.try_open(Sealer::plain()).await.unwrap_err();
@@ -58,7 +58,7 @@ async fn a_single_damaged_value_parks_its_key_alone() {
     let engine = home.try_open(sealer('a')).await.unwrap();
     add_tier(&engine, "t", &[("f", limit(9, 60))]).await;
     for name in ["k1", "k2"] {
-        engine.add_key(key(name, "t")).await.unwrap();
+        engine.add_key(&origin(), key(name, "t")).await.unwrap();
     }
     engine.close().await;
     let swap = "UPDATE keys SET key_value = (SELECT key_value FROM keys WHERE name = 'k2') WHERE name = 'k1'";
@@ -68,7 +68,7 @@ async fn a_single_damaged_value_parks_its_key_alone() {
     assert_eq!(value(&engine, "f").await, "value-of-k2");
     assert_eq!(engine.health().damaged, [Arc::clone(&engine.keys().await[0].id)]);
     let id = engine.keys().await[1].id.to_string();
-    engine.delete_key(&id).await.unwrap();
+    engine.delete_key(&origin(), &id).await.unwrap();
     assert_eq!(refusal(draw(&engine, "f").await), Refusal::NoUsableKey);
     engine.close().await;
 }
@@ -89,7 +89,7 @@ async fn the_only_sealed_value_may_be_damaged_where_its_tag_names_the_key() {
     let home = Home::new();
     let engine = home.try_open(sealer('a')).await.unwrap();
     add_tier(&engine, "t", &[("f", limit(9, 60))]).await;
-    engine.add_key(key("k", "t")).await.unwrap();
+    engine.add_key(&origin(), key("k", "t")).await.unwrap();
     engine.close().await;
     let damage =
         "UPDATE keys SET key_value = substr(key_value, 1, length(key_value) - 2) || 'ff' || '00'";

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use keypool_engine::{
     Caller, Clock, DrawError, Engine, EngineSettings, FeatureLimit, ManualClock, NewConsumer,
-    NewKey, NewTier, OpenError, Plain, Refusal, Sealer, Served, SqliteSettings, Synchronous,
-    Timestamp, TokenDigest,
+    NewKey, NewTier, OpenError, Origin, Plain, Refusal, Sealer, Served, SqliteSettings,
+    Synchronous, Timestamp, TokenDigest,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
@@ -82,10 +82,18 @@ pub(crate) fn limit(rate_limit: i64, window_seconds: i64) -> FeatureLimit {
     FeatureLimit { rate_limit, window_seconds }
 }
 
+/// Who makes the changes.
+pub(crate) fn origin() -> Origin {
+    Origin::command("a test")
+}
+
 pub(crate) async fn add_tier(engine: &Engine, name: &str, features: &[(&str, FeatureLimit)]) {
     let features = features.iter().map(|(name, limit)| ((*name).to_owned(), *limit)).collect();
     engine
-        .add_tier(NewTier { name: name.to_owned(), description: String::new(), features })
+        .add_tier(
+            &origin(),
+            NewTier { name: name.to_owned(), description: String::new(), features },
+        )
         .await
         .unwrap();
 }
@@ -108,7 +116,10 @@ pub(crate) async fn with_keys(home: &Home, keys: usize, usage_limit: Option<i64>
     let engine = home.open().await;
     add_tier(&engine, "t", &[("f", limit(1_000_000, 60))]).await;
     for n in 1..=keys {
-        engine.add_key(NewKey { usage_limit, ..key(&format!("k{n}"), "t") }).await.unwrap();
+        engine
+            .add_key(&origin(), NewKey { usage_limit, ..key(&format!("k{n}"), "t") })
+            .await
+            .unwrap();
     }
     engine
 }
@@ -116,7 +127,7 @@ pub(crate) async fn with_keys(home: &Home, keys: usize, usage_limit: Option<i64>
 pub(crate) async fn add_consumer(engine: &Engine, name: &str, scopes: &[&str]) -> (String, Caller) {
     let scopes = scopes.iter().map(|tier| (*tier).to_owned()).collect();
     let new = NewConsumer { name: name.to_owned(), description: String::new(), scopes };
-    let added = engine.add_consumer(new).await.unwrap();
+    let added = engine.add_consumer(&origin(), new).await.unwrap();
     let caller = engine.authenticate(added.token.expose()).unwrap();
     (added.id.to_string(), caller)
 }

@@ -24,12 +24,12 @@ async fn a_key_that_was_deleted_on_one_replica_is_granted_by_none() {
         value(&other).await;
     }
     let doomed = one.keys().await[0].id.to_string();
-    one.delete_key(&doomed).await.unwrap();
+    one.delete_key(&origin(), &doomed).await.unwrap();
     for _ in 0..4 {
         assert_eq!(value(&other).await, "value-of-k2");
     }
     let last = one.keys().await[0].id.to_string();
-    one.delete_key(&last).await.unwrap();
+    one.delete_key(&origin(), &last).await.unwrap();
     assert_eq!(refusal(draw(&other).await), Refusal::NoUsableKey);
 }
 
@@ -40,17 +40,17 @@ async fn what_was_added_on_one_replica_is_refused_by_none() {
     assert_eq!(refusal(draw(&other).await), Refusal::UnknownFeature);
     add_tier(&one, "t", "f", 10, 60).await;
     assert_eq!(refusal(draw(&other).await), Refusal::NoUsableKey);
-    one.add_key(key("k1", None)).await.unwrap();
+    one.add_key(&origin(), key("k1", None)).await.unwrap();
     assert_eq!(value(&other).await, "value-of-k1");
 
     let (id, token) = add_consumer(&one, "c").await;
     let caller = authenticate(&other, &token).await.unwrap();
     other.draw(caller, "f").await.unwrap();
-    other.remove_scope(&id, "t").await.unwrap();
+    other.remove_scope(&origin(), &id, "t").await.unwrap();
     assert_eq!(refusal(one.draw(caller, "f").await), Refusal::OutOfScope);
-    one.add_scope(&id, "t").await.unwrap();
+    one.add_scope(&origin(), &id, "t").await.unwrap();
     other.draw(caller, "f").await.unwrap();
-    other.delete_consumer(&id).await.unwrap();
+    other.delete_consumer(&origin(), &id).await.unwrap();
     assert_eq!(refusal(one.draw(caller, "f").await), Refusal::UnknownCaller);
     assert_eq!(authenticate(&one, &token).await, None);
 }
@@ -60,16 +60,16 @@ async fn a_change_is_planned_on_what_all_replicas_did() {
     let hub = Hub::start().await;
     let (one, other) = (hub.replica().await, hub.replica().await);
     fill(&one, 1, None, 10).await;
-    other.add_key(key("k2", None)).await.unwrap();
+    other.add_key(&origin(), key("k2", None)).await.unwrap();
     let id = other.keys().await[1].id.to_string();
-    one.delete_key(&id).await.unwrap();
-    let again = other.delete_key(&id).await.unwrap_err();
+    one.delete_key(&origin(), &id).await.unwrap();
+    let again = other.delete_key(&origin(), &id).await.unwrap_err();
     assert!(matches!(again, AdminError::Unknown { .. }), "{again}");
     add_consumer(&other, "c").await;
     let scopes = vec!["t".to_owned()];
     let twin =
         keypool_engine::NewConsumer { name: "c".to_owned(), description: String::new(), scopes };
-    let taken = one.add_consumer(twin).await.unwrap_err();
+    let taken = one.add_consumer(&origin(), twin).await.unwrap_err();
     assert!(matches!(taken, AdminError::NameTaken { .. }), "{taken}");
 }
 
@@ -83,7 +83,7 @@ async fn changes_by_all_replicas_at_once_are_all_made() {
         let engine = engine.clone();
         all.spawn(async move {
             for n in 0..15 {
-                engine.add_key(key(&format!("{replica}-{n}"), None)).await.unwrap();
+                engine.add_key(&origin(), key(&format!("{replica}-{n}"), None)).await.unwrap();
             }
         });
     }
@@ -130,8 +130,8 @@ async fn an_admin_who_changes_one_thing_after_another_keeps_nobody_elsewhere_fro
     let mut changes = tokio::task::JoinSet::new();
     changes.spawn(async move {
         loop {
-            one.remove_scope(&id, "t").await.unwrap();
-            one.add_scope(&id, "t").await.unwrap();
+            one.remove_scope(&origin(), &id, "t").await.unwrap();
+            one.add_scope(&origin(), &id, "t").await.unwrap();
         }
     });
     for _ in 0..30 {
@@ -157,7 +157,8 @@ async fn a_change_has_its_turn_among_draws_and_refusals() {
         });
     }
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    let added = engine.add_key(key("late", None));
+    let origin = origin();
+    let added = engine.add_key(&origin, key("late", None));
     tokio::time::timeout(std::time::Duration::from_secs(5), added).await.unwrap().unwrap();
     callers.shutdown().await;
 }

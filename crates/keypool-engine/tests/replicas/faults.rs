@@ -86,7 +86,7 @@ async fn a_replica_whose_number_was_given_away_goes_on_under_another() {
     sqlx::query("UPDATE replicas SET fence = 7").execute(&mut intruder).await.unwrap();
     value(&engine).await;
     sqlx::query("UPDATE replicas SET fence = 8").execute(&mut intruder).await.unwrap();
-    engine.add_key(key("k2", None)).await.unwrap();
+    engine.add_key(&origin(), key("k2", None)).await.unwrap();
     value(&engine).await;
     assert_eq!(hub.number("SELECT count(*) FROM replicas").await, 3);
     hub.assert_counters_equal_events().await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use keypool_engine::{
     Caller, Clock, DatabaseUrl, DrawError, Engine, EngineSettings, FeatureLimit, LibsqlSettings,
-    ManualClock, NewConsumer, NewKey, NewTier, OpenError, Plain, Refusal, Sealer, Served,
+    ManualClock, NewConsumer, NewKey, NewTier, OpenError, Origin, Plain, Refusal, Sealer, Served,
     Timestamp,
 };
 use keypool_test_server::{Faults, ServerSettings, TestServer};
@@ -97,11 +97,16 @@ impl Hub {
     }
 }
 
+/// Who makes the changes.
+pub(crate) fn origin() -> Origin {
+    Origin::command("a test")
+}
+
 pub(crate) async fn add_tier(engine: &Engine, name: &str, feature: &str, calls: i64, secs: i64) {
     let limit = FeatureLimit { rate_limit: calls, window_seconds: secs };
     let features = vec![(feature.to_owned(), limit)];
     let tier = NewTier { name: name.to_owned(), description: String::new(), features };
-    engine.add_tier(tier).await.unwrap();
+    engine.add_tier(&origin(), tier).await.unwrap();
 }
 
 pub(crate) fn key(name: &str, usage_limit: Option<i64>) -> NewKey {
@@ -121,13 +126,13 @@ pub(crate) fn key(name: &str, usage_limit: Option<i64>) -> NewKey {
 pub(crate) async fn fill(engine: &Engine, keys: usize, usage_limit: Option<i64>, calls: i64) {
     add_tier(engine, "t", "f", calls, 60).await;
     let keys = (1..=keys).map(|n| key(&format!("k{n}"), usage_limit)).collect();
-    engine.add_keys(keys).await.unwrap();
+    engine.add_keys(&origin(), keys).await.unwrap();
 }
 
 pub(crate) async fn add_consumer(engine: &Engine, name: &str) -> (String, String) {
     let scopes = vec!["t".to_owned()];
     let new = NewConsumer { name: name.to_owned(), description: String::new(), scopes };
-    let added = engine.add_consumer(new).await.unwrap();
+    let added = engine.add_consumer(&origin(), new).await.unwrap();
     (added.id.to_string(), added.token.expose().to_owned())
 }
 

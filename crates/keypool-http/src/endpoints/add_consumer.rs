@@ -22,7 +22,7 @@ struct Added<'a> {
 pub(crate) async fn add_consumer(app: &App, _: Admin, input: &Input<'_>) -> Answer {
     let [] = input.query([])?;
     let consumer = read(input.body.as_slice())?;
-    match app.engine.add_consumer(consumer).await {
+    match app.engine.add_consumer(&input.origin(), consumer).await {
         Ok(added) => Ok(Reply::created(&Added {
             id: &added.id,
             name: &added.name,

@@ -44,24 +44,24 @@ type Asked = (NewKey, Option<String>);
 pub(crate) async fn add_key(app: &App, _: Admin, input: &Input<'_>) -> Answer {
     let [] = input.query([])?;
     match read_one_or_many(input.body.as_slice())? {
-        Body::One(field) => add_one(app, read(&field)?).await,
+        Body::One(field) => add_one(app, input, read(&field)?).await,
         Body::Many(fields) => {
             let asked: Vec<Asked> = fields.iter().map(read).collect::<Result<_, _>>()?;
-            add_many(app, asked).await
+            add_many(app, input, asked).await
         }
     }
 }
 
-async fn add_one(app: &App, (key, expires_at): Asked) -> Answer {
-    match app.engine.add_key(key).await {
+async fn add_one(app: &App, input: &Input<'_>, (key, expires_at): Asked) -> Answer {
+    match app.engine.add_key(&input.origin(), key).await {
         Ok(key) => Ok(Reply::created(&shape(&(key, expires_at)))),
         Err(error) => Err(refused(&app.engine, error).await),
     }
 }
 
-async fn add_many(app: &App, asked: Vec<Asked>) -> Answer {
+async fn add_many(app: &App, input: &Input<'_>, asked: Vec<Asked>) -> Answer {
     let (keys, expiries): (Vec<NewKey>, Vec<Option<String>>) = asked.into_iter().unzip();
-    match app.engine.add_keys(keys).await {
+    match app.engine.add_keys(&input.origin(), keys).await {
         Ok(keys) => {
             let added: Vec<_> = keys.into_iter().zip(expiries).collect();
             Ok(Reply::array(StatusCode::CREATED, &added, shape).await)

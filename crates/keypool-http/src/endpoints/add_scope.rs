@@ -21,7 +21,7 @@ pub(crate) async fn add_scope(app: &App, _: Admin, input: &Input<'_>) -> Answer 
     let [] = input.query([])?;
     let members = read_object(input.body.as_slice(), &["tier"])?;
     let tier = members.required("tier")?.text()?;
-    match app.engine.add_scope(&consumer, &tier).await {
+    match app.engine.add_scope(&input.origin(), &consumer, &tier).await {
         Ok(scope) => {
             Ok(Reply::created(&Scope { consumer_id: &scope.consumer_id, tier: &scope.tier }))
         }

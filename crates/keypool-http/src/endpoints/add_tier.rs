@@ -14,7 +14,7 @@ use crate::reply::{Answer, Reply};
 pub(crate) async fn add_tier(app: &App, _: Admin, input: &Input<'_>) -> Answer {
     let [] = input.query([])?;
     let tier = read(input.body.as_slice())?;
-    match app.engine.add_tier(tier).await {
+    match app.engine.add_tier(&input.origin(), tier).await {
         Ok(tier) => Ok(Reply::created(&list_tiers::shape(&tier))),
         Err(error) => Err(refused(&app.engine, error).await),
     }

@@ -10,7 +10,7 @@ use crate::reply::{Answer, Reply};
 pub(crate) async fn delete_key(app: &App, _: Admin, input: &Input<'_>) -> Answer {
     let [id] = input.path()?;
     let [] = input.query([])?;
-    match app.engine.delete_key(&id).await {
+    match app.engine.delete_key(&input.origin(), &id).await {
         Ok(()) => Ok(Reply::ok(&Status { status: "deleted" })),
         Err(error) => Err(refused(&app.engine, error).await),
     }

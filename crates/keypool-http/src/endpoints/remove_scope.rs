@@ -10,7 +10,7 @@ use crate::reply::{Answer, Reply};
 pub(crate) async fn remove_scope(app: &App, _: Admin, input: &Input<'_>) -> Answer {
     let [consumer, tier] = input.path()?;
     let [] = input.query([])?;
-    match app.engine.remove_scope(&consumer, &tier).await {
+    match app.engine.remove_scope(&input.origin(), &consumer, &tier).await {
         Ok(()) => Ok(Reply::ok(&Status { status: "deleted" })),
         Err(error) => Err(refused(&app.engine, error).await),
     }

@@ -15,7 +15,7 @@ use crate::reply::{Answer, Reply};
 pub(crate) async fn update_tier(app: &App, _: Admin, input: &Input<'_>) -> Answer {
     let [] = input.query([])?;
     let (name, patch) = read(input.body.as_slice())?;
-    match app.engine.update_tier(&name, patch).await {
+    match app.engine.update_tier(&input.origin(), &name, patch).await {
         Ok(tier) => Ok(Reply::ok(&list_tiers::shape(&tier))),
         Err(error) => Err(refused(&app.engine, error).await),
     }

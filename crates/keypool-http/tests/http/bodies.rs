@@ -121,7 +121,7 @@ async fn a_body_that_nobody_needs_is_not_waited_for() {
         for (method, path, token, length, status) in cases.clone() {
             let asked = request(method, path, token, Scripted::new([Hang]).declared(length));
             let started = Instant::now();
-            let answer = timeout(60 * second, keypool_http::answer(&app, asked)).await;
+            let answer = timeout(60 * second, keypool_http::answer(&app, asked, None)).await;
             let took = started.elapsed();
             let answer = Answer::of(answer.expect("it is answered")).await;
             assert_eq!((answer.status, answer.header("connection")), (status, Some("close")));

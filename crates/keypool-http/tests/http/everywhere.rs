@@ -21,6 +21,7 @@ const DOCUMENTED: &[(&str, &str, &str)] = &[
     ("POST", "/admin/consumers/{id}/scopes", "admin"),
     ("DELETE", "/admin/consumers/{id}/scopes/{tier}", "admin"),
     ("GET", "/admin/usage", "admin"),
+    ("GET", "/admin/changes", "admin"),
     ("GET", "/admin/health", "admin"),
 ];
 
@@ -173,8 +174,14 @@ async fn every_answer_has_a_request_id_and_is_not_stored() {
 #[tokio::test]
 async fn head_is_get_without_the_body() {
     let pool = Pool::with_tier().await;
-    for path in ["/admin/tiers", "/admin/keys", "/admin/consumers", "/admin/usage", "/admin/health"]
-    {
+    for path in [
+        "/admin/tiers",
+        "/admin/keys",
+        "/admin/consumers",
+        "/admin/usage",
+        "/admin/changes",
+        "/admin/health",
+    ] {
         let get = pool.get(path).await;
         let head = pool.send(Method::HEAD, path, ADMIN, "").await;
         assert_eq!((head.status, head.text.as_str()), (200, ""));

@@ -133,13 +133,13 @@ async fn failures_of_ours_are_logged_louder_and_always() {
     let (log, _guard) = Log::start();
     let get =
         |path| request(Method::GET, path, ADMIN, http_body_util::Empty::<bytes::Bytes>::new());
-    keypool_http::answer(&app, get("/admin/keys")).await;
+    keypool_http::answer(&app, get("/admin/keys"), None).await;
     assert_eq!(log.requests(), Vec::<Value>::new());
     let body = Scripted::new([Panic]);
     let failed = request(Method::POST, "/admin/consumers", ADMIN, body);
-    let failed = Answer::of(keypool_http::answer(&app, failed).await).await;
+    let failed = Answer::of(keypool_http::answer(&app, failed, None).await).await;
     pool.engine.close().await;
-    keypool_http::answer(&app, get("/admin/usage")).await;
+    keypool_http::answer(&app, get("/admin/usage"), None).await;
     let lines = log.requests();
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert_eq!((&lines[0]["level"], &lines[1]["level"]), (&"ERROR".into(), &"WARN".into()));

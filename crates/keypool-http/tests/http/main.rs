@@ -18,6 +18,7 @@ mod delete_key;
 mod draw_key;
 mod everywhere;
 mod health;
+mod list_changes;
 mod list_consumers;
 mod list_keys;
 mod list_tiers;

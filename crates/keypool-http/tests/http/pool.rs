@@ -1,6 +1,7 @@
 //! A pool in a temporary folder, and the ways to call it.
 
 use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -18,6 +19,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) const ADMIN: &str = "the-admins-token";
+
+/// Where all calls come from.
+pub(crate) const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 /// 2026-11-23T16:00:00Z.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_795_449_600_000);
@@ -68,7 +72,7 @@ impl Pool {
     }
 
     pub(crate) async fn call<B: Body>(&self, request: Request<B>) -> Answer {
-        Answer::of(answer(&self.app, request).await).await
+        Answer::of(answer(&self.app, request, Some(PEER)).await).await
     }
 
     pub(crate) async fn send(&self, method: Method, path: &str, token: &str, body: &str) -> Answer {

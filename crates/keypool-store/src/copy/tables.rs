@@ -25,7 +25,7 @@ enum Kind {
 }
 
 /// Every table that is copied.
-const TABLES: [Table; 12] = [
+const TABLES: [Table; 13] = [
     Table { name: "features", keys: 1, columns: &[("feature_no", Number), ("name", Text)] },
     Table {
         name: "tiers",
@@ -132,7 +132,26 @@ const TABLES: [Table; 12] = [
     Table {
         name: "changes",
         keys: 1,
-        columns: &[("revision", Number), ("change_id", Text), ("at_ms", Number)],
+        columns: &[
+            ("revision", Number),
+            ("change_id", Text),
+            ("at_ms", Number),
+            ("origin", Text),
+            ("request_id", Text),
+        ],
+    },
+    Table {
+        name: "change_records",
+        keys: 1,
+        columns: &[
+            ("record_no", Number),
+            ("revision", Number),
+            ("what", Text),
+            ("id_of", Text),
+            ("name", Text),
+            ("before", Text),
+            ("after", Text),
+        ],
     },
     Table {
         name: "orphans",

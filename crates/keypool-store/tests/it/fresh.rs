@@ -6,7 +6,9 @@ use std::time::Duration;
 use keypool_store::{Prospect, SqliteSettings, Store, Synchronous, inspect};
 use tempfile::TempDir;
 
-pub(crate) use crate::support::{rows_of_file as rows, run_on_file as run};
+pub(crate) use crate::support::{
+    rows_of_file as rows, run_on_file as run, try_run_on_file as try_run,
+};
 
 /// A store on a database of its own.
 pub(crate) struct Fresh {

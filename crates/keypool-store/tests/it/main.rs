@@ -11,6 +11,7 @@ mod fresh;
 mod go_program;
 mod growth;
 mod opening;
+mod records;
 mod refused;
 mod snapshot;
 mod support;

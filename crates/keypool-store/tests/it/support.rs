@@ -2,17 +2,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use keypool_core::{ConsumerNo, FeatureNo, GrantId, KeyNo, ReplicaNo, TierNo, Timestamp};
 use keypool_store::{
-    BudgetCharge, Change, ChangeKind, DrawBatch, EventRow, NewConsumer, NewKey, NewTier,
-    RateCharge, Store, TierFeature, UsageQuery,
+    BudgetCharge, Change, ChangeKind, ChangeRecord, DrawBatch, EventRow, NewConsumer, NewKey,
+    NewTier, Origin, RateCharge, Store, TierFeature, UsageQuery,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 use tempfile::TempDir;
 
-pub(crate) use crate::fresh::{Fresh, empty, open, prospect, rows, run};
+pub(crate) use crate::fresh::{Fresh, empty, open, prospect, rows, run, try_run};
 
 /// When the tests begin, in milliseconds.
 pub(crate) const NOON: i64 = 1_800_000_000_000;
@@ -43,8 +44,17 @@ pub(crate) async fn change(store: &Store, base: i64, what: ChangeKind) {
     store.change(&at_noon(base, what)).await.unwrap();
 }
 
+/// A change with one record.
 pub(crate) fn at_noon(base: i64, what: ChangeKind) -> Change {
-    Change { base, at: Timestamp::from_millis(NOON), what }
+    let record = ChangeRecord {
+        what: "test",
+        id_of: format!("thing-{base}").into(),
+        name: "it's a \"thing\"".into(),
+        before: None,
+        after: Some(format!(r#"{{"base":{base},"text":"\u0000'\n"}}"#)),
+    };
+    let (at, origin) = (Timestamp::from_millis(NOON), Origin::request(None, "a request"));
+    Change { base, at, origin, what, records: Arc::new([record]) }
 }
 
 /// Features as (number, calls, seconds), new names as (number, name).
@@ -185,9 +195,15 @@ pub(crate) async fn raw(path: &Path) -> SqliteConnection {
 
 /// Runs SQL past the store.
 pub(crate) async fn run_on_file(path: &Path, sql: &str) {
+    try_run_on_file(path, sql).await.unwrap();
+}
+
+/// Runs SQL past the store, or says why it was refused.
+pub(crate) async fn try_run_on_file(path: &Path, sql: &str) -> Result<(), String> {
     let mut connection = raw(path).await;
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    let outcome = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await;
     connection.close().await.unwrap();
+    outcome.map(drop).map_err(|error| error.to_string())
 }
 
 /// The rows of a query past the store, each value as an SQL literal.

@@ -195,7 +195,7 @@ async fn a_replica_of_an_older_version_is_refused_its_next_batch_and_change() {
     let server = Server::start().await;
     let store = server.open().await;
     seed(&store).await;
-    run(&server.path(), "INSERT INTO schema_migrations (version, name) VALUES (5, 'later')").await;
+    run(&server.path(), "INSERT INTO schema_migrations (version, name) VALUES (99, 'later')").await;
     let drawn = store.commit_draws(&batch(5, &[draw(1, grant(1, 0))])).await;
     assert!(matches!(drawn, Err(WriteError::Upgraded)), "{drawn:?}");
     let change = at_noon(5, keypool_store::ChangeKind::AddConsumer(consumer(2, "late", &[])));

@@ -6,6 +6,8 @@ pub(crate) mod chain;
 mod changes;
 #[path = "../it/draws.rs"]
 mod draws;
+#[path = "../it/records.rs"]
+mod records;
 #[path = "../it/snapshot.rs"]
 mod snapshot;
 #[path = "../it/usage.rs"]

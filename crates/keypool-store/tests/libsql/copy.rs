@@ -90,7 +90,7 @@ async fn a_pool_comes_back_from_a_server_as_it_went_there() {
     let (server, folder) = (Server::start().await, tempfile::tempdir().unwrap());
     let source = pool(folder.path()).await;
     let (bytes, before) = (fs::read(&source).unwrap(), contents(&source).await);
-    assert_eq!(before.len(), 2 + 2 + 3 + 450 + 42 + 3 + 2 + 6_000 + 450 + 6 + 7 + 1);
+    assert_eq!(before.len(), 2 + 2 + 3 + 450 + 42 + 3 + 2 + 6_000 + 450 + 6 + 7 + 7 + 1);
 
     let mut seen = Vec::new();
     let report = copy_pool(file(&source), server.settings(), |it| seen.push(it)).await.unwrap();

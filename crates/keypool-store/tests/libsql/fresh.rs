@@ -13,7 +13,7 @@ use keypool_test_server::{ServerSettings, TestServer};
 use secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
 
-use crate::support::{rows_of_file, run_on_file};
+use crate::support::{rows_of_file, try_run_on_file};
 
 /// Servers live as long as the runtimes that they were started on.
 static SERVERS: Mutex<Vec<TestServer>> = Mutex::new(Vec::new());
@@ -70,10 +70,14 @@ pub(crate) fn settings_of(url: &str) -> LibsqlSettings {
 
 /// Runs SQL past the store.
 pub(crate) async fn run(path: &Path, sql: &str) {
-    match real_server() {
-        Some(settings) => drop(real_connection(&settings).await.execute_batch(sql).await.unwrap()),
-        None => run_on_file(path, sql).await,
-    }
+    try_run(path, sql).await.unwrap();
+}
+
+/// Runs SQL past the store, or says why it was refused.
+pub(crate) async fn try_run(path: &Path, sql: &str) -> Result<(), String> {
+    let Some(settings) = real_server() else { return try_run_on_file(path, sql).await };
+    let outcome = real_connection(&settings).await.execute_batch(sql).await;
+    outcome.map(drop).map_err(|error| error.to_string())
 }
 
 /// The rows of a query past the store.
