@@ -48,7 +48,7 @@ pub struct EngineSettings {
 pub struct Engine {
     pub(crate) shared: Arc<Shared>,
     admin_tokens: Arc<[TokenDigest]>,
-    /// The committer and, on a shared database, the watcher.
+    /// The committer, and who looks after what others write: the watcher or, on a file, the lookout.
     tasks: Arc<Mutex<JoinSet<()>>>,
 }
 
@@ -79,9 +79,9 @@ impl Engine {
     }
 
     /// The door that every refusal from memory passes: returns once memory is known to be what the database has. At once
-    /// where there is one server and no other writer, as on `SQLite`, whose file is locked; unless the outcome of a commit
-    /// is in doubt: then the database is asked first. A shared database is asked once for all who wait, every 50 ms at
-    /// most.
+    /// where there is one server, as on `SQLite`, whose file is locked; unless the outcome of a commit is in doubt or a guest
+    /// was seen to have changed the pool: then that is settled first. A shared database is asked once for all who wait,
+    /// every 50 ms at most.
     ///
     /// # Errors
     /// [`Unavailable`] if that can't be found out.
@@ -99,7 +99,7 @@ impl Engine {
             if self.is_shared() {
                 live.ask(about, confirmation);
                 self.shared.questions.notify_one();
-            } else if live.freshness == Freshness::Doubtful {
+            } else if live.freshness != Freshness::Current {
                 live.await_certainty(confirmation);
                 self.shared.wake();
             } else {
@@ -204,7 +204,7 @@ impl Engine {
     }
 
     fn may_be_behind(&self) -> bool {
-        self.is_shared() || self.shared.live().freshness == Freshness::Doubtful
+        self.is_shared() || self.shared.live().freshness != Freshness::Current
     }
 
     fn try_draw(&self, caller: Caller, feature: &str) -> (Option<FeatureNo>, Tried) {

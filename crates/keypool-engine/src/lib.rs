@@ -17,8 +17,10 @@ mod engine;
 mod failure;
 mod freshness;
 mod gathering;
+mod guest;
 mod live;
 mod load;
+mod lookout;
 mod metadata;
 pub mod meters;
 mod roster;
@@ -36,6 +38,7 @@ pub use counts::{BudgetCounts, Counts, FeatureCounts, KeyCounts, TierCounts};
 pub use draw::{DrawError, DrawId, DrawIdError, Refusal, Secret, Served};
 pub use engine::{Broken, Engine, EngineSettings};
 pub use failure::{AdminError, Invalid, OpenError, Unavailable};
+pub use guest::{Guest, Unnoticed};
 pub use keypool_core::{ConsumerNo, Limit, Timestamp};
 pub use keypool_crypto::{EncryptionKey, Plain, Sealer, Token, TokenDigest};
 pub use keypool_store::{

@@ -284,6 +284,15 @@ impl DriverError {
     }
 }
 
+/// As whom a database is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seat {
+    /// To serve it: a file is one server's, which holds its lock.
+    Server,
+    /// To change it beside whoever serves it.
+    Guest,
+}
+
 /// The open database. Knows which one it is; nobody above does, but for what is told by [`Driver::is_shared`].
 #[derive(Debug)]
 pub(crate) enum Driver {
@@ -296,7 +305,7 @@ impl Driver {
     /// Whether others write to the same database, so that memory can be behind it at any time.
     pub(crate) fn is_shared(&self) -> bool {
         match self {
-            Driver::Sqlite(_) => false,
+            Driver::Sqlite(driver) => driver.seat() == Seat::Guest,
             #[cfg(feature = "libsql")]
             Driver::Libsql(_) => true,
         }
@@ -335,6 +344,24 @@ impl Driver {
             Driver::Sqlite(driver) => driver.tidy().await,
             #[cfg(feature = "libsql")]
             Driver::Libsql(_) => Ok(()),
+        }
+    }
+
+    /// Tells guests that everything up to this revision is taken over. A libSQL server has none: there each replica asks.
+    pub(crate) async fn acknowledge(&self, revision: i64) -> Result<(), DriverError> {
+        match self {
+            Driver::Sqlite(driver) => driver.acknowledge(revision).await,
+            #[cfg(feature = "libsql")]
+            Driver::Libsql(_) => Ok(()),
+        }
+    }
+
+    /// Whether whoever serves the same file has taken over this revision.
+    pub(crate) fn is_acknowledged(&self, revision: i64) -> Result<bool, DriverError> {
+        match self {
+            Driver::Sqlite(driver) => driver.is_acknowledged(revision),
+            #[cfg(feature = "libsql")]
+            Driver::Libsql(_) => Ok(true),
         }
     }
 

@@ -158,6 +158,25 @@ pub enum OpenStoreError {
         /// The newest version that this program knows.
         known: i64,
     },
+    /// There is no file.
+    #[error("there is no database {path}")]
+    Missing {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// It is not at this version's schema, which a guest does not bring it to.
+    #[error(
+        "the database {path} has schema version {found}, not {known}: start this version's server on it, or run \
+         keypooler migrate, and then this again"
+    )]
+    Older {
+        /// The database file, or where the database is.
+        path: PathBuf,
+        /// Its schema version; 0 where it is empty.
+        found: i64,
+        /// The version that is needed.
+        known: i64,
+    },
     /// A moment in a version 1 database that decides about grants cannot be read.
     #[error(
         "the database {path} was left as it is: {column} of key {name:?} (id {key}) holds no moment that can be read; \

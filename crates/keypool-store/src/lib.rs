@@ -31,13 +31,13 @@ pub use change::{Change, ChangeKind, NewConsumer, NewKey, NewTier};
 pub use copy::{CopyError, CopyProgress, CopyReport, CopyStep, copy_pool};
 pub use counters::CounterMismatch;
 pub use draws::{BudgetCharge, DrawBatch, EventRow, RateCharge};
-pub use driver::DriverError;
+pub use driver::{DriverError, Seat};
 pub use error::{OpenStoreError, StoreError, WriteError};
 #[cfg(feature = "libsql")]
 pub use libsql::{DatabaseUrl, DatabaseUrlError, LibsqlSettings, PATIENCE};
 pub use migrate::{AppliedMigration, PendingMigration, SchemaStatus, schema_status};
 pub use oddities::Oddity;
-pub use prospect::{Prospect, StoredValue, inspect};
+pub use prospect::{Prospect, StoredValue, inspect, visit};
 pub use pulse::Pulse;
 pub use recognise::Shape;
 pub use record::{ChangeRecord, ChangeRow, ChangesQuery, Origin};

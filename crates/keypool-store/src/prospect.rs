@@ -13,7 +13,7 @@ use keypool_core::Timestamp;
 use self::file::FileProspect;
 #[cfg(feature = "libsql")]
 use self::server::ServerProspect;
-use crate::driver::{Driver, DriverError, Row, Statement};
+use crate::driver::{Driver, DriverError, Row, Seat, Statement};
 use crate::error::{OpenStoreError, StoreError};
 use crate::migrate::{NEWEST, migrate, with_moments};
 use crate::oddities::{Oddity, list_oddities};
@@ -21,10 +21,11 @@ use crate::recognise::{Shape, Unrecognised, recognise};
 use crate::settings::StoreSettings;
 use crate::store::Store;
 
-/// A database that was found to be one that can be opened; a file is locked for us.
+/// A database that was found to be one that can be opened; a file is locked for us, unless it is opened by a guest.
 pub struct Prospect {
     source: Source,
     shape: Shape,
+    seat: Seat,
 }
 
 /// Where it is, and the way to look into it.
@@ -141,7 +142,31 @@ pub async fn inspect(settings: impl Into<StoreSettings>) -> Result<Prospect, Ope
             return Err(OpenStoreError::Moment { path, key, name, column });
         }
     }
-    Ok(Prospect { source, shape })
+    Ok(Prospect { source, shape, seat: Seat::Server })
+}
+
+/// The same for a guest: a command that writes to the database beside whoever serves it, as one more replica. It takes no
+/// lock, makes nothing and migrates nothing: the database has to be there and to have this version's schema.
+///
+/// # Errors
+/// The database cannot be reached or read, is none of ours, or has another schema.
+pub async fn visit(settings: impl Into<StoreSettings>) -> Result<Prospect, OpenStoreError> {
+    let source = match settings.into() {
+        StoreSettings::Sqlite(settings) => Source::File(file::visit(settings).await?),
+        #[cfg(feature = "libsql")]
+        StoreSettings::Libsql(settings) => Source::Server(server::call(settings).await?),
+    };
+    let (source, shape) = look_into(source).await?;
+    let path = source.place();
+    let found = match shape {
+        Shape::Version(found) if i64::from(found) == NEWEST => {
+            return Ok(Prospect { source, shape, seat: Seat::Guest });
+        }
+        Shape::Version(found) => i64::from(found),
+        Shape::Empty => 0,
+    };
+    source.close().await;
+    Err(OpenStoreError::Older { path, found, known: NEWEST })
 }
 
 /// The same for whoever only looks: takes no lock and makes nothing. A file that does not exist is empty.
@@ -244,17 +269,21 @@ impl Prospect {
         self.source
     }
 
-    /// Brings the database up to date and opens it. A file of version 1 is copied beside itself first.
+    /// Brings the database up to date and opens it; a guest opens it as it is. A file of version 1 is copied beside itself
+    /// first.
     ///
     /// # Errors
     /// The copy, a migration or the connection's settings failed, or the database holds an unfinished copy; it is then at
     /// the version it had, or at the last one that was reached whole.
     pub async fn open(self) -> Result<Store, OpenStoreError> {
         let path = self.source.place();
-        let shape = self.shape;
+        let (shape, seat) = (self.shape, self.seat);
         let clock_leeway = self.source.clock_leeway();
         let driver = self.source.open_for_use(shape).await?;
-        let migrated = migrate(&path, &driver, shape).await;
+        let migrated = match seat {
+            Seat::Server => migrate(&path, &driver, shape).await,
+            Seat::Guest => Ok(()),
+        };
         let finished = match migrated {
             Ok(()) => refuse_unfinished(&path, &driver).await,
             Err(error) => Err(error),

@@ -14,10 +14,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use self::connection::{Connection, Purpose};
-use self::lock::FileLock;
+use self::lock::{FileLock, is_noted};
 use self::readers::Readers;
 use self::writer::{Order, Writer};
-use crate::driver::{DriverError, Row, Statement};
+use crate::driver::{DriverError, Row, Seat, Statement};
 use crate::settings::Synchronous;
 
 /// Where a database file is and how its connections are set.
@@ -35,18 +35,39 @@ pub(crate) struct Site {
 pub(crate) struct Sqlite {
     orders: mpsc::Sender<Order>,
     readers: Readers,
+    path: PathBuf,
+    seat: Seat,
     /// Ends the writer's task with the driver.
     _task: Mutex<JoinSet<()>>,
 }
 
 impl Sqlite {
-    /// Opens the file for writing, which brings it into WAL mode, and keeps the lock for as long as it is open.
-    pub(crate) async fn open(site: Site, lock: FileLock) -> Result<Sqlite, DriverError> {
+    /// Opens the file for writing, which brings it into WAL mode, and keeps the lock for as long as it is open; without
+    /// one as a guest.
+    pub(crate) async fn open(site: Site, lock: Option<FileLock>) -> Result<Sqlite, DriverError> {
+        let seat = if lock.is_some() { Seat::Server } else { Seat::Guest };
         let connection = Connection::open(&site, Purpose::Write).await?;
         let (orders, inbox) = mpsc::channel(64);
         let mut task = JoinSet::new();
         task.spawn(Writer::new(site.clone(), connection, lock).run(inbox));
-        Ok(Sqlite { orders, readers: Readers::new(site), _task: Mutex::new(task) })
+        let path = site.path.clone();
+        let readers = Readers::new(site);
+        Ok(Sqlite { orders, readers, path, seat, _task: Mutex::new(task) })
+    }
+
+    /// As whom it is written.
+    pub(crate) fn seat(&self) -> Seat {
+        self.seat
+    }
+
+    /// Tells guests that everything up to this revision is taken over.
+    pub(crate) async fn acknowledge(&self, revision: i64) -> Result<(), DriverError> {
+        self.order(|answer| Order::Acknowledge(revision, answer)).await
+    }
+
+    /// Whether whoever serves the file has taken over this revision; if nobody does, it has been.
+    pub(crate) fn is_acknowledged(&self, revision: i64) -> Result<bool, DriverError> {
+        is_noted(&self.path, revision).map_err(|error| DriverError::Broken(Box::new(error)))
     }
 
     /// Runs one statement to its rows, on a connection that cannot write.
@@ -100,7 +121,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().canonicalize().unwrap().join("a.db");
         fs::write(&path, "").unwrap();
-        let lock = FileLock::take(&path).unwrap();
+        let lock = FileLock::take(&path).await.ok();
         let busy_timeout = Duration::from_millis(50);
         let site = Site { path, synchronous: Synchronous::Full, busy_timeout };
         let driver = Sqlite::open(site, lock).await.unwrap();

@@ -186,6 +186,23 @@ impl Store {
         }
     }
 
+    /// Tells guests that everything up to this revision is taken over.
+    ///
+    /// # Errors
+    /// It could not be told.
+    pub async fn acknowledge(&self, revision: i64) -> Result<(), StoreError> {
+        self.driver.acknowledge(revision).await.map_err(StoreError::Write)
+    }
+
+    /// For a guest: whether whoever serves the same file has taken over this revision. True where nobody serves it, and on
+    /// a libSQL server, whose replicas ask for themselves.
+    ///
+    /// # Errors
+    /// It can't be seen.
+    pub fn is_acknowledged(&self, revision: i64) -> Result<bool, StoreError> {
+        self.driver.is_acknowledged(revision).map_err(StoreError::Read)
+    }
+
     /// The pool's revision: a number that every admin change raises.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keypool_core::Timestamp;
 use keypool_crypto::Sealer;
-use keypool_store::{Prospect, Shape, Store};
+use keypool_store::{Prospect, Seat, Shape, Store};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
@@ -14,7 +14,7 @@ use crate::committer::{self, Shared};
 use crate::freshness::DatabaseClock;
 use crate::live::Live;
 use crate::timekeeper::{Timekeeper, TooFarBehind};
-use crate::{OpenError, load, watcher};
+use crate::{OpenError, load, lookout, watcher};
 
 /// How often a database is looked at whose schema other replicas change meanwhile: once for each step.
 const MOST_LOOKS: u32 = 8;
@@ -26,7 +26,11 @@ impl Engine {
     /// [`OpenError`]. A start that is refused because of a sealed value or the clock leaves the database as it was, byte
     /// for byte.
     pub async fn open(settings: EngineSettings) -> Result<Self, OpenError> {
-        let (mut prospect, newest) = look(&settings).await?;
+        Self::open_as(Seat::Server, settings).await
+    }
+
+    pub(crate) async fn open_as(seat: Seat, settings: EngineSettings) -> Result<Self, OpenError> {
+        let (mut prospect, newest) = look(seat, &settings).await?;
         let asked_ms = settings.clock.read().steady_ms;
         let database_time = prospect.database_clock().await.map_err(OpenError::Load)?;
         let first = settings.clock.read();
@@ -49,6 +53,8 @@ impl Engine {
                 tasks.spawn(committer::run(Arc::clone(&shared)));
                 if store.is_shared() {
                     tasks.spawn(watcher::run(Arc::clone(&shared)));
+                } else {
+                    tasks.spawn(lookout::run(Arc::clone(&shared)));
                 }
                 Ok(Self {
                     shared,
@@ -78,18 +84,28 @@ impl Engine {
 }
 
 /// Looks at a database before it is opened, and tries every sealed value; gives the moment of its newest usage event.
-async fn look(settings: &EngineSettings) -> Result<(Prospect, Option<Timestamp>), OpenError> {
+async fn look(
+    seat: Seat,
+    settings: &EngineSettings,
+) -> Result<(Prospect, Option<Timestamp>), OpenError> {
     let mut looks = 1;
     loop {
-        match look_once(settings).await {
+        match look_once(seat, settings).await {
             Err(error) if looks < MOST_LOOKS && is_of_another_schema(&error) => looks += 1,
             looked => return looked,
         }
     }
 }
 
-async fn look_once(settings: &EngineSettings) -> Result<(Prospect, Option<Timestamp>), OpenError> {
-    let mut prospect = keypool_store::inspect(settings.store.clone()).await?;
+async fn look_once(
+    seat: Seat,
+    settings: &EngineSettings,
+) -> Result<(Prospect, Option<Timestamp>), OpenError> {
+    let store = settings.store.clone();
+    let mut prospect = match seat {
+        Seat::Server => keypool_store::inspect(store).await?,
+        Seat::Guest => keypool_store::visit(store).await?,
+    };
     if prospect.shape() != Shape::Empty {
         let values = prospect.values().await.map_err(OpenError::Load)?;
         load::try_values(&values, &settings.sealer)?;

@@ -106,6 +106,20 @@ impl Live {
         self.database_clock = Some(known);
     }
 
+    /// Takes note of the revision that a file has, which a guest may have raised; tells once memory is as far.
+    pub(crate) fn note_revision(&mut self, revision: i64, confirmation: Confirmation) {
+        self.seen.revision = revision;
+        if self.is_closing {
+            return;
+        }
+        if revision > self.revision {
+            self.freshness = self.freshness.max(Freshness::PoolBehind);
+            self.await_certainty(confirmation);
+        } else {
+            let _ = confirmation.send(Ok(()));
+        }
+    }
+
     /// Goes by another reading of the database's clock, whatever is known of it.
     pub(crate) fn reset_clock(&mut self, clock: DatabaseClock) {
         self.database_clock = Some(clock);

@@ -7,6 +7,7 @@ mod concurrency;
 mod counts;
 mod draws;
 mod faults;
+mod guests;
 mod meters;
 mod restart;
 mod sealing;

@@ -56,6 +56,18 @@ async fn what_was_added_on_one_replica_is_refused_by_none() {
 }
 
 #[tokio::test]
+async fn what_a_guest_changed_holds_on_every_replica() {
+    let hub = Hub::start().await;
+    assert!(hub.guest().await.is_err(), "an empty database is not for a guest to set up");
+    let (one, other) = (hub.replica().await, hub.replica().await);
+    let guest = hub.guest().await.unwrap();
+    fill(guest.engine(), 1, None, 10).await;
+    guest.leave().await.unwrap();
+    assert_eq!(value(&one).await, "value-of-k1");
+    assert_eq!(value(&other).await, "value-of-k1");
+}
+
+#[tokio::test]
 async fn a_change_is_planned_on_what_all_replicas_did() {
     let hub = Hub::start().await;
     let (one, other) = (hub.replica().await, hub.replica().await);

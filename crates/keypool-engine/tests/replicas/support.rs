@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use keypool_engine::{
-    Caller, Clock, DatabaseUrl, DrawError, Engine, EngineSettings, FeatureLimit, LibsqlSettings,
-    ManualClock, NewConsumer, NewKey, NewTier, OpenError, Origin, Plain, Refusal, Sealer, Served,
-    Timestamp,
+    Caller, Clock, DatabaseUrl, DrawError, Engine, EngineSettings, FeatureLimit, Guest,
+    LibsqlSettings, ManualClock, NewConsumer, NewKey, NewTier, OpenError, Origin, Plain, Refusal,
+    Sealer, Served, Timestamp,
 };
 use keypool_test_server::{Faults, ServerSettings, TestServer};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -49,6 +49,15 @@ impl Hub {
     }
 
     pub(crate) async fn try_replica_at(&self, clock: &ManualClock) -> Result<Engine, OpenError> {
+        Engine::open(self.settings(clock)).await
+    }
+
+    pub(crate) async fn guest(&self) -> Result<Guest, OpenError> {
+        Guest::open("a guest", self.settings(&ManualClock::new(Timestamp::from_millis(START))))
+            .await
+    }
+
+    fn settings(&self, clock: &ManualClock) -> EngineSettings {
         let (url, auth_token) = DatabaseUrl::parse(&self.server.url()).unwrap();
         let store = LibsqlSettings {
             url,
@@ -58,14 +67,13 @@ impl Hub {
             deadline: Duration::from_secs(2),
             clock_leeway: Some(Duration::from_secs(1)),
         };
-        Engine::open(EngineSettings {
+        EngineSettings {
             store: store.into(),
             sealer: Sealer::plain(),
             admin_tokens: Vec::new(),
             clock: Clock::Manual(clock.clone()),
             accept_clock: false,
-        })
-        .await
+        }
     }
 
     /// A connection to the file behind the server.

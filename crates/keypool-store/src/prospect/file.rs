@@ -15,10 +15,13 @@ use crate::sqlite::connection::{Connection, Purpose};
 use crate::sqlite::lock::{FileLock, LockRefused};
 use crate::sqlite::{Site, Sqlite};
 
+/// A guest waits at least so long for a server that writes without a pause: it comes in between two of its commits.
+const GUESTS_PATIENCE: Duration = Duration::from_secs(30);
+
 /// A database file that is looked at.
 pub(crate) struct FileProspect {
     site: Site,
-    /// None where nobody means to open it.
+    /// None where nobody means to serve it.
     lock: Option<FileLock>,
     connection: Connection,
 }
@@ -27,11 +30,26 @@ pub(crate) struct FileProspect {
 pub(super) async fn take(settings: SqliteSettings) -> Result<FileProspect, OpenStoreError> {
     let SqliteSettings { path, synchronous, busy_timeout } = settings;
     let path = make_file(&path)?;
-    let lock = FileLock::take(&path).map_err(|refused| match refused {
+    let lock = FileLock::take(&path).await.map_err(|refused| match refused {
         LockRefused::Held => OpenStoreError::Served { path: path.clone() },
         LockRefused::Io(source) => OpenStoreError::Lock { path: path.clone(), source },
     })?;
     FileProspect::open(Site { path, synchronous, busy_timeout }, Some(lock)).await
+}
+
+/// Finds the file for a guest. Takes no lock.
+pub(super) async fn visit(settings: SqliteSettings) -> Result<FileProspect, OpenStoreError> {
+    let SqliteSettings { path, synchronous, busy_timeout } = settings;
+    let path = match fs::canonicalize(&path) {
+        Ok(path) => path,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(OpenStoreError::Missing { path });
+        }
+        Err(source) => return Err(OpenStoreError::File { path, source }),
+    };
+    check_file(&path)?;
+    let busy_timeout = busy_timeout.max(GUESTS_PATIENCE);
+    FileProspect::open(Site { path, synchronous, busy_timeout }, None).await
 }
 
 /// Opens the file to look at it, if there is one. Takes no lock.
@@ -91,9 +109,20 @@ impl FileProspect {
             owner_only.map_err(|source| OpenStoreError::File { path: path.clone(), source })?;
         }
         self.connection.close().await;
-        let lock = self.lock.expect("a file that is opened for use was taken with its lock");
-        let opened = Sqlite::open(self.site, lock).await;
+        let opened = Sqlite::open(self.site, self.lock).await;
         opened.map_err(|source| OpenStoreError::Access { path, source })
+    }
+}
+
+/// Refuses what is no file, and one of several names: its journal has the name by which it is opened.
+fn check_file(path: &Path) -> Result<fs::Metadata, OpenStoreError> {
+    let metadata = fs::metadata(path)
+        .map_err(|source| OpenStoreError::File { path: path.to_owned(), source })?;
+    let path = path.to_owned();
+    match metadata.nlink() {
+        _ if !metadata.is_file() => Err(OpenStoreError::NotAFile { path }),
+        0 | 1 => Ok(metadata),
+        links => Err(OpenStoreError::Linked { path, links }),
     }
 }
 
@@ -110,13 +139,7 @@ fn make_file(path: &Path) -> Result<PathBuf, OpenStoreError> {
         Ok(_) | Err(_) => {}
     }
     let path = fs::canonicalize(path).map_err(failed)?;
-    let metadata = fs::metadata(&path).map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(OpenStoreError::NotAFile { path });
-    }
-    if metadata.nlink() > 1 {
-        return Err(OpenStoreError::Linked { path, links: metadata.nlink() });
-    }
+    let metadata = check_file(&path)?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         tracing::warn!(

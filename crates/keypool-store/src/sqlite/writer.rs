@@ -22,22 +22,24 @@ pub(crate) enum Order {
     Script(&'static str, Answer),
     /// Rebuild the file and fold its journal in.
     Tidy(Answer),
+    /// Note for guests that this revision is taken over.
+    Acknowledge(i64, Answer),
     /// Close the file and end.
     Close(Answer),
 }
 
-/// The writing connection and the lock that it stands under.
+/// The writing connection and the lock that it stands under; a guest's has none.
 pub(crate) struct Writer {
     site: Site,
     connection: Option<Connection>,
     checkpointer: Option<Checkpointer>,
-    _lock: FileLock,
+    lock: Option<FileLock>,
 }
 
 impl Writer {
-    pub(crate) fn new(site: Site, connection: Connection, lock: FileLock) -> Writer {
+    pub(crate) fn new(site: Site, connection: Connection, lock: Option<FileLock>) -> Writer {
         let checkpointer = Checkpointer::start(&site);
-        Writer { site, connection: Some(connection), checkpointer, _lock: lock }
+        Writer { site, connection: Some(connection), checkpointer, lock }
     }
 
     /// Serves orders until one says to close or nobody is left to give any. An answer that nobody waits for is dropped.
@@ -52,6 +54,9 @@ impl Writer {
                 }
                 Order::Tidy(answer) => {
                     let _ = answer.send(self.tidy().await);
+                }
+                Order::Acknowledge(revision, answer) => {
+                    let _ = answer.send(self.acknowledge(revision));
                 }
                 Order::Close(answer) => {
                     self.close().await;
@@ -83,6 +88,11 @@ impl Writer {
         let mut connection = self.take().await?;
         let outcome = tidy(&mut connection).await;
         self.keep(connection, outcome).await
+    }
+
+    fn acknowledge(&self, revision: i64) -> Result<(), DriverError> {
+        let noted = self.lock.as_ref().map_or(Ok(()), |lock| lock.note(revision));
+        noted.map_err(|error| DriverError::Broken(Box::new(error)))
     }
 
     async fn take(&mut self) -> Result<Connection, DriverError> {
