@@ -42,6 +42,10 @@ fn find_tier(live: &Live, name: &str) -> Result<TierNo, AdminError> {
     live.roster.tier_named(name).ok_or_else(|| unknown("tier", name))
 }
 
+fn find_tier_with_id(live: &Live, id: &str) -> Result<TierNo, AdminError> {
+    live.roster.tier_with_id(id).ok_or_else(|| unknown("tier", id))
+}
+
 fn find_consumer(live: &Live, id: &str) -> Result<ConsumerNo, AdminError> {
     live.roster.consumer_with_id(id).ok_or_else(|| unknown("consumer", id))
 }

@@ -100,6 +100,14 @@ pub enum AdminError {
         /// The name.
         name: String,
     },
+    /// The tier holds keys.
+    #[error("the tier {name:?} holds {keys} keys")]
+    TierInUse {
+        /// The tier's name.
+        name: String,
+        /// How many keys it holds.
+        keys: usize,
+    },
     /// The store could not make the change.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

@@ -119,7 +119,7 @@ pub(crate) fn apply_changes(
         if core.remove_tier(number).is_err() {
             tracing::error!(tier = number.get(), "a tier that is gone still holds keys here");
         }
-        roster.tiers.remove(&number);
+        roster.remove_tier(number);
     }
     for number in snapshot.gone.consumers {
         roster.remove_consumer(number);

@@ -94,12 +94,17 @@ impl Roster {
         features.map(|(number, _)| *number).collect()
     }
 
+    /// All but those that are gone and still hold keys taken over, which have no name.
+    pub(crate) fn named_tiers(&self) -> impl Iterator<Item = (TierNo, &TierEntry)> {
+        self.tiers.iter().map(|(no, tier)| (*no, tier)).filter(|(_, tier)| !tier.name.is_empty())
+    }
+
     pub(crate) fn tier_named(&self, name: &str) -> Option<TierNo> {
-        self.tiers.iter().find(|(_, tier)| &*tier.name == name).map(|(no, _)| *no)
+        self.named_tiers().find(|(_, tier)| &*tier.name == name).map(|(no, _)| no)
     }
 
     pub(crate) fn tier_with_id(&self, id: &str) -> Option<TierNo> {
-        self.tiers.iter().find(|(_, tier)| &*tier.id == id).map(|(no, _)| *no)
+        self.named_tiers().find(|(_, tier)| &*tier.id == id).map(|(no, _)| no)
     }
 
     pub(crate) fn key_with_id(&self, id: &str) -> Option<KeyNo> {
@@ -130,6 +135,14 @@ impl Roster {
     pub(crate) fn put_tier(&mut self, number: TierNo, tier: TierEntry) {
         self.last.tier = self.last.tier.max(number.get());
         self.tiers.insert(number, tier);
+    }
+
+    /// Scopes on it go with it.
+    pub(crate) fn remove_tier(&mut self, number: TierNo) {
+        self.tiers.remove(&number);
+        for consumer in self.consumers.values_mut() {
+            consumer.scopes.retain(|tier| *tier != number);
+        }
     }
 
     pub(crate) fn put_key(&mut self, number: KeyNo, key: KeyEntry) {
@@ -163,6 +176,16 @@ impl Roster {
         if let Some((heir, _)) = heir {
             self.consumers_by_token.insert(token, *heir);
         }
+    }
+}
+
+impl ConsumerEntry {
+    /// Its scopes but for one; `None` where it has not got that.
+    pub(crate) fn scopes_without(&self, tier: TierNo) -> Option<Vec<TierNo>> {
+        let place = self.scopes.binary_search(&tier).ok()?;
+        let mut scopes = self.scopes.clone();
+        scopes.remove(place);
+        Some(scopes)
     }
 }
 

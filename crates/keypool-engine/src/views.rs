@@ -164,12 +164,7 @@ pub struct Health {
 
 impl Live {
     pub(crate) fn tier_views(&self) -> Vec<TierView> {
-        self.roster
-            .tiers
-            .values()
-            .filter(|tier| !tier.name.is_empty())
-            .map(|tier| self.tier_view(tier))
-            .collect()
+        self.roster.named_tiers().map(|(_, tier)| self.tier_view(tier)).collect()
     }
 
     pub(crate) fn tier_view(&self, tier: &TierEntry) -> TierView {

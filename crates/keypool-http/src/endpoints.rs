@@ -6,6 +6,7 @@ mod add_scope;
 mod add_tier;
 mod delete_consumer;
 mod delete_key;
+mod delete_tier;
 mod draw_key;
 mod health;
 mod list_changes;
@@ -16,6 +17,7 @@ mod list_usage;
 mod remove_scope;
 mod show_pool_health;
 mod update_tier;
+mod update_tier_by_id;
 
 use keypool_engine::{AdminError, Engine};
 use serde::Serialize;
@@ -30,6 +32,7 @@ pub(crate) use add_scope::add_scope;
 pub(crate) use add_tier::add_tier;
 pub(crate) use delete_consumer::delete_consumer;
 pub(crate) use delete_key::delete_key;
+pub(crate) use delete_tier::delete_tier;
 pub(crate) use draw_key::draw_key;
 pub use draw_key::grant_body;
 pub(crate) use health::health;
@@ -41,6 +44,7 @@ pub(crate) use list_usage::list_usage;
 pub(crate) use remove_scope::remove_scope;
 pub(crate) use show_pool_health::show_pool_health;
 pub(crate) use update_tier::update_tier;
+pub(crate) use update_tier_by_id::update_tier_by_id;
 
 /// `{"status": "…"}`.
 #[derive(Serialize)]
@@ -70,7 +74,12 @@ fn metadata(text: &str) -> &RawValue {
 
 /// The problem that stands for a refused change; one that was found in memory is confirmed first.
 async fn refused(engine: &Engine, error: AdminError) -> Problem {
-    let from_memory = matches!(error, AdminError::Unknown { .. } | AdminError::NameTaken { .. });
+    let from_memory = match error {
+        AdminError::Unknown { .. }
+        | AdminError::NameTaken { .. }
+        | AdminError::TierInUse { .. } => true,
+        AdminError::Invalid(_) | AdminError::Unavailable(_) => false,
+    };
     if from_memory && let Err(unavailable) = engine.confirm_current().await {
         return unavailable.into();
     }

@@ -26,6 +26,7 @@ pub(crate) enum Code {
     MethodNotAllowed,
     BodyTimeout,
     NameTaken,
+    TierInUse,
     BodyTooLarge,
     UriTooLong,
     HeadersTooLarge,
@@ -56,6 +57,7 @@ impl Code {
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
             Self::NameTaken => (StatusCode::CONFLICT, "name_taken"),
+            Self::TierInUse => (StatusCode::CONFLICT, "tier_in_use"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::UriTooLong => (StatusCode::URI_TOO_LONG, "uri_too_long"),
             Self::HeadersTooLarge => {
@@ -211,6 +213,15 @@ impl From<AdminError> for Problem {
                 Code::NameTaken,
                 format!("there is already a {what} named {}", shown(&name)),
             ),
+            AdminError::TierInUse { name, keys } => {
+                let (keys, them) = match keys {
+                    1 => ("1 key".to_owned(), "it"),
+                    more => (format!("{more} keys"), "them"),
+                };
+                let name = shown(&name);
+                let detail = format!("the tier {name} holds {keys}: move or delete {them} first");
+                Self::new(Code::TierInUse, detail)
+            }
             AdminError::Unavailable(unavailable) => unavailable.into(),
         }
     }

@@ -66,6 +66,8 @@ static ROUTES: &[Route] = routes! {
     [GET HEAD] "/admin/tiers"                         admin  list_tiers       Nothing;
     [POST]     "/admin/tiers"                         admin  add_tier         Object;
     [PATCH]    "/admin/tiers"                         admin  update_tier      Object;
+    [PATCH]    "/admin/tiers/{id}"                    admin  update_tier_by_id Object;
+    [DELETE]   "/admin/tiers/{id}"                    admin  delete_tier      Nothing;
     [GET HEAD] "/admin/keys"                          admin  list_keys        Nothing;
     [POST]     "/admin/keys"                          admin  add_key          ObjectOrArray;
     [DELETE]   "/admin/keys/{id}"                     admin  delete_key       Nothing;

@@ -7,16 +7,15 @@ mod tiers;
 
 use std::sync::Arc;
 
-use keypool_core::{ConsumerNo, FeatureNo, KeyNo, TierNo, Timestamp};
+use keypool_core::{ConsumerNo, KeyNo, TierNo, Timestamp};
 
 pub use self::consumers::NewConsumer;
 pub use self::keys::NewKey;
-pub use self::tiers::NewTier;
+pub use self::tiers::{NewTier, TierUpdate};
 use crate::draws::Sender;
 use crate::driver::Statement;
 use crate::migrate::NEWEST;
 use crate::record::{self, ChangeRecord, Origin};
-use crate::snapshot::TierFeature;
 
 /// The longest parameter that rows are put into together, in bytes: a libSQL database takes it as a part of the
 /// statement's text, which may not be longer than 1,000,000.
@@ -43,16 +42,9 @@ pub enum ChangeKind {
     /// Adds a tier.
     AddTier(NewTier),
     /// Replaces what is given of a tier.
-    UpdateTier {
-        /// The tier.
-        no: TierNo,
-        /// Its new description.
-        description: Option<String>,
-        /// The whole set of features that it covers from now on.
-        features: Option<Vec<(FeatureNo, TierFeature)>>,
-        /// Features that are named for the first time.
-        new_features: Vec<(FeatureNo, String)>,
-    },
+    UpdateTier(TierUpdate),
+    /// Leaves of a tier that holds no key only its number, UUID and name; the scopes on it go.
+    DeleteTier(TierNo),
     /// Adds keys, all or none.
     AddKeys(Vec<NewKey>),
     /// Leaves of a key only what the audit needs: number, UUID and name.
@@ -94,16 +86,8 @@ impl Change {
         let stamp = Stamp { revision, at: self.at };
         match &self.what {
             ChangeKind::AddTier(tier) => tiers::add(&mut write, tier, stamp),
-            ChangeKind::UpdateTier { no, description, features, new_features } => {
-                tiers::update(
-                    &mut write,
-                    *no,
-                    description.as_deref(),
-                    features.as_deref(),
-                    new_features,
-                    stamp,
-                );
-            }
+            ChangeKind::UpdateTier(update) => tiers::update(&mut write, update, stamp),
+            ChangeKind::DeleteTier(no) => tiers::delete(&mut write, *no, stamp),
             ChangeKind::AddKeys(new) => keys::add(&mut write, new, stamp),
             ChangeKind::DeleteKey(no) => keys::delete(&mut write, *no, stamp),
             ChangeKind::AddConsumer(consumer) => consumers::add(&mut write, consumer, stamp),

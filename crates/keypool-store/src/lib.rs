@@ -27,7 +27,7 @@ mod standing;
 mod store;
 mod usage;
 
-pub use change::{Change, ChangeKind, NewConsumer, NewKey, NewTier};
+pub use change::{Change, ChangeKind, NewConsumer, NewKey, NewTier, TierUpdate};
 pub use copy::{CopyError, CopyProgress, CopyReport, CopyStep, copy_pool};
 pub use counters::CounterMismatch;
 pub use draws::{BudgetCharge, DrawBatch, EventRow, RateCharge};

@@ -127,10 +127,9 @@ impl Engine {
             let consumer = find_consumer(live, &consumer_id)?;
             let tier = live.roster.tier_named(&name).or_else(|| live.roster.tier_with_id(&name));
             let tier = tier.ok_or_else(|| unknown("tier", &name))?;
-            let mut scopes = live.roster.consumers[&consumer].scopes.clone();
-            let place = scopes.binary_search(&tier).map_err(|_| unknown("scope", &name))?;
-            scopes.remove(place);
-            let record = record_of_scopes(live, "remove_scope", consumer, &scopes);
+            let left = live.roster.consumers[&consumer].scopes_without(tier);
+            let left = left.ok_or_else(|| unknown("scope", &name))?;
+            let record = record_of_scopes(live, "remove_scope", consumer, &left);
             Ok(Planned::one(ChangeKind::RemoveScope { consumer, tier }, record))
         };
         self.change(origin, plan, |_| ()).await
@@ -138,7 +137,7 @@ impl Engine {
 }
 
 /// The record of a consumer that is to have these scopes.
-fn record_of_scopes(
+pub(super) fn record_of_scopes(
     live: &Live,
     what: &'static str,
     consumer: ConsumerNo,

@@ -24,16 +24,24 @@ impl Live {
                 self.core.put_tier(tier.no, &entry.rate_limits());
                 self.roster.put_tier(tier.no, entry);
             }
-            ChangeKind::UpdateTier { no, description, features, new_features } => {
-                self.put_features(&new_features);
-                let tier = self.roster.tiers.get_mut(&no).expect("a tier that was changed exists");
-                if let Some(description) = description {
+            ChangeKind::UpdateTier(update) => {
+                self.put_features(&update.new_features);
+                let tier = self.roster.tiers.get_mut(&update.no);
+                let tier = tier.expect("a tier that was changed exists");
+                if let Some(name) = update.name {
+                    tier.name = name.into();
+                }
+                if let Some(description) = update.description {
                     tier.description = description.into();
                 }
-                if let Some(features) = features {
+                if let Some(features) = update.features {
                     tier.features = features;
-                    self.core.put_tier(no, &tier.rate_limits());
+                    self.core.put_tier(update.no, &tier.rate_limits());
                 }
+            }
+            ChangeKind::DeleteTier(number) => {
+                self.core.remove_tier(number).expect("a tier that was deleted holds no key");
+                self.roster.remove_tier(number);
             }
             ChangeKind::AddKeys(keys) => {
                 for key in keys {

@@ -77,6 +77,63 @@ async fn a_changed_tier_holds_for_its_keys_at_once() {
 }
 
 #[tokio::test]
+async fn a_tier_is_changed_by_its_id_and_keeps_keys_and_scopes_under_another_name() {
+    let home = Home::new();
+    let engine = with_keys(&home, 1, None).await;
+    let (_, consumer) = add_consumer(&engine, "c", &["t"]).await;
+    add_tier(&engine, "u", &[("g", limit(1, 60))]).await;
+    let id = engine.tiers()[0].id.to_string();
+    let named = |name: &str| TierPatch { name: Some(name.to_owned()), ..TierPatch::default() };
+    for taken in ["u", "t"] {
+        let outcome = engine.update_tier_by_id(&origin(), &id, named(taken)).await;
+        let is_refused = matches!(outcome, Err(AdminError::NameTaken { what: "tier", .. }));
+        assert_eq!(is_refused, taken == "u", "its own name is not taken: {outcome:?}");
+    }
+    let changed = engine.update_tier_by_id(&origin(), &id, named("v")).await.unwrap();
+    assert_eq!((&*changed.id, &*changed.name, changed.features.len()), (id.as_str(), "v", 1));
+    assert_eq!(engine.keys().await[0].tier, changed.name);
+    assert_eq!(*engine.consumers()[0].scopes, [changed.name]);
+    engine.draw(consumer, "f").await.unwrap();
+    add_tier(&engine, "t", &[("g", limit(1, 60))]).await;
+    assert!(matches!(
+        engine.update_tier_by_id(&origin(), &id, named("")).await,
+        Err(AdminError::Invalid(invalid)) if invalid.field == "name"
+    ));
+    let (tiers, keys) = (engine.tiers(), engine.keys().await);
+    let engine = restarted(&home, engine).await;
+    assert_eq!((engine.tiers(), engine.keys().await), (tiers, keys));
+    engine.close().await;
+}
+
+#[tokio::test]
+async fn a_tier_is_deleted_once_it_holds_no_key() {
+    let home = Home::new();
+    let engine = with_keys(&home, 2, None).await;
+    let (_, consumer) = add_consumer(&engine, "c", &["t"]).await;
+    engine.draw(consumer, "f").await.unwrap();
+    let id = engine.tiers()[0].id.to_string();
+    for (held, key) in [2, 1].into_iter().zip(engine.keys().await) {
+        let refused = engine.delete_tier(&origin(), &id).await.unwrap_err();
+        assert!(matches!(refused, AdminError::TierInUse { keys, .. } if keys == held), "{refused}");
+        engine.delete_key(&origin(), &key.id).await.unwrap();
+    }
+    engine.delete_tier(&origin(), &id).await.unwrap();
+    assert_eq!(refusal(engine.draw(consumer, "f").await), Refusal::OutOfScope);
+    assert_eq!(refusal(draw(&engine, "f").await), Refusal::UnknownFeature);
+    assert!(engine.tiers().is_empty() && engine.consumers()[0].scopes.is_empty());
+    let again = engine.delete_tier(&origin(), &id).await;
+    assert!(matches!(again, Err(AdminError::Unknown { what: "tier", .. })));
+    add_tier(&engine, "t", &[("f", limit(1, 60))]).await;
+    assert_eq!(refusal(engine.draw(consumer, "f").await), Refusal::OutOfScope);
+    let engine = restarted(&home, engine).await;
+    assert_eq!(engine.tiers().len(), 1);
+    assert!(engine.consumers()[0].scopes.is_empty());
+    let query = keypool_engine::UsageQuery { limit: 5, key: None, before: None };
+    assert_eq!(engine.usage(query).await.unwrap().len(), 1);
+    engine.close().await;
+}
+
+#[tokio::test]
 async fn a_removed_consumer_is_nobody_and_a_revoked_scope_is_out() {
     let home = Home::new();
     let engine = with_keys(&home, 1, None).await;
@@ -111,12 +168,15 @@ async fn unknown_things_are_named() {
     assert!(engine.delete_consumer(&origin(), "nope").await.is_err_and(unknown("consumer")));
     assert!(engine.add_scope(&origin(), "nope", "t").await.is_err_and(unknown("consumer")));
     assert!(engine.add_key(&origin(), key("k", "nope")).await.is_err_and(unknown("tier")));
-    assert!(
-        engine
-            .update_tier(&origin(), "nope", TierPatch::default())
-            .await
-            .is_err_and(unknown("tier"))
-    );
+    for nope in ["nope", ""] {
+        let patch = TierPatch::default();
+        let outcomes = [
+            engine.update_tier(&origin(), nope, patch.clone()).await.err(),
+            engine.update_tier_by_id(&origin(), nope, patch).await.err(),
+            engine.delete_tier(&origin(), nope).await.err(),
+        ];
+        assert!(outcomes.into_iter().all(|error| error.is_some_and(unknown("tier"))), "{nope:?}");
+    }
     let (id, _) = add_consumer(&engine, "c", &[]).await;
     assert!(engine.add_scope(&origin(), &id, "nope").await.is_err_and(unknown("tier")));
     engine.close().await;

@@ -1,6 +1,6 @@
 //! A change holds everywhere from the moment that it is answered anywhere (promise 5), for grants and refusals alike.
 
-use keypool_engine::{AdminError, Caller, Engine, Refusal};
+use keypool_engine::{AdminError, Caller, Engine, Refusal, TierPatch};
 
 use crate::support::*;
 
@@ -65,6 +65,27 @@ async fn what_a_guest_changed_holds_on_every_replica() {
     guest.leave().await.unwrap();
     assert_eq!(value(&one).await, "value-of-k1");
     assert_eq!(value(&other).await, "value-of-k1");
+}
+
+#[tokio::test]
+async fn a_tier_that_was_renamed_or_deleted_on_one_replica_is_so_on_all() {
+    let hub = Hub::start().await;
+    let (one, other) = (hub.replica().await, hub.replica().await);
+    fill(&one, 1, None, 1_000_000).await;
+    let (_, token) = add_consumer(&one, "c").await;
+    let caller = authenticate(&other, &token).await.unwrap();
+    other.draw(caller, "f").await.unwrap();
+    let id = one.tiers()[0].id.to_string();
+    let patch = TierPatch { name: Some("u".to_owned()), ..TierPatch::default() };
+    one.update_tier_by_id(&origin(), &id, patch).await.unwrap();
+    let unknown = other.add_key(&origin(), key("k2", None)).await.unwrap_err();
+    assert!(matches!(unknown, AdminError::Unknown { what: "tier", .. }), "{unknown}");
+    let in_use = other.delete_tier(&origin(), &id).await.unwrap_err();
+    assert!(matches!(in_use, AdminError::TierInUse { keys: 1, .. }), "{in_use}");
+    one.delete_key(&origin(), &one.keys().await[0].id).await.unwrap();
+    other.delete_tier(&origin(), &id).await.unwrap();
+    assert_eq!(refusal(one.draw(caller, "f").await), Refusal::OutOfScope);
+    assert!(one.tiers().is_empty() && one.consumers()[0].scopes.is_empty());
 }
 
 #[tokio::test]

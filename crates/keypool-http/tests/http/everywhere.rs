@@ -12,6 +12,8 @@ const DOCUMENTED: &[(&str, &str, &str)] = &[
     ("GET", "/admin/tiers", "admin"),
     ("POST", "/admin/tiers", "admin"),
     ("PATCH", "/admin/tiers", "admin"),
+    ("PATCH", "/admin/tiers/{id}", "admin"),
+    ("DELETE", "/admin/tiers/{id}", "admin"),
     ("GET", "/admin/keys", "admin"),
     ("POST", "/admin/keys", "admin"),
     ("DELETE", "/admin/keys/{id}", "admin"),
@@ -99,6 +101,8 @@ async fn changes_are_503_once_the_store_is_closed() {
     let pool = Pool::with_tier().await;
     let id = pool.add_key("k", "").await;
     let (consumer, _) = pool.add_consumer("c", &["t"]).await;
+    let empty = r#"{"name":"empty","features":{"f":{"rate_limit":1}}}"#;
+    let tier = pool.post("/admin/tiers", empty).await.json()["id"].as_str().unwrap().to_owned();
     pool.engine.close().await;
     let changes = [
         (
@@ -107,6 +111,8 @@ async fn changes_are_503_once_the_store_is_closed() {
             r#"{"name":"u","features":{"f":{"rate_limit":1}}}"#,
         ),
         (Method::PATCH, "/admin/tiers".to_owned(), r#"{"name":"t","description":"d"}"#),
+        (Method::PATCH, format!("/admin/tiers/{tier}"), r#"{"description":"d"}"#),
+        (Method::DELETE, format!("/admin/tiers/{tier}"), ""),
         (Method::POST, "/admin/keys".to_owned(), r#"{"name":"k","key":"v","tier":"t"}"#),
         (Method::POST, "/admin/keys".to_owned(), r#"[{"name":"k","key":"v","tier":"t"}]"#),
         (Method::DELETE, format!("/admin/keys/{id}"), ""),

@@ -113,6 +113,13 @@ impl Pool {
         (text("id"), text("token"))
     }
 
+    /// The id of the tier of that name.
+    pub(crate) async fn tier_id(&self, name: &str) -> String {
+        let tiers = self.get("/admin/tiers").await.json();
+        let tier = tiers.as_array().unwrap().iter().find(|tier| tier["name"] == name);
+        tier.unwrap()["id"].as_str().unwrap().to_owned()
+    }
+
     pub(crate) async fn draw(&self, token: &str, feature: &str) -> Answer {
         self.send(Method::GET, &format!("/key?feature={feature}"), token, "").await
     }

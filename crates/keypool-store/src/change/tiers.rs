@@ -25,6 +25,21 @@ pub struct NewTier {
     pub new_features: Vec<(FeatureNo, String)>,
 }
 
+/// What is to be replaced of a tier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TierUpdate {
+    /// The tier.
+    pub no: TierNo,
+    /// Its new name, unlike that of every other tier.
+    pub name: Option<String>,
+    /// Its new description.
+    pub description: Option<String>,
+    /// The whole set of features that it covers from now on.
+    pub features: Option<Vec<(FeatureNo, TierFeature)>>,
+    /// Features that are named for the first time.
+    pub new_features: Vec<(FeatureNo, String)>,
+}
+
 impl fmt::Debug for NewTier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NewTier")
@@ -52,23 +67,40 @@ pub(super) fn add(write: &mut Vec<Statement>, tier: &NewTier, stamp: Stamp) {
     cover(write, tier.no, &tier.features);
 }
 
-pub(super) fn update(
-    write: &mut Vec<Statement>,
-    no: TierNo,
-    description: Option<&str>,
-    features: Option<&[(FeatureNo, TierFeature)]>,
-    new_features: &[(FeatureNo, String)],
-    stamp: Stamp,
-) {
-    let sql = "UPDATE tiers SET description = coalesce(?2, description), revision = ?3
+pub(super) fn update(write: &mut Vec<Statement>, update: &TierUpdate, stamp: Stamp) {
+    let sql = "UPDATE tiers SET name = coalesce(?2, name), description = coalesce(?3, description), revision = ?4
         WHERE tier_no = ?1 AND deleted_ms IS NULL";
-    let update = Statement::new(sql).with(no.get()).with(description);
-    write.push(update.with(stamp.revision).touching(1));
-    name_features(write, new_features);
-    if let Some(features) = features {
-        write.push(Statement::new("DELETE FROM tier_features WHERE tier_no = ?1").with(no.get()));
-        cover(write, no, features);
+    write.push(
+        Statement::new(sql)
+            .with(update.no.get())
+            .with(update.name.as_deref())
+            .with(update.description.as_deref())
+            .with(stamp.revision)
+            .touching(1),
+    );
+    name_features(write, &update.new_features);
+    if let Some(features) = &update.features {
+        uncover(write, update.no);
+        cover(write, update.no, features);
     }
+}
+
+/// The row stays as a tombstone. A tier that holds a key is not touched, which undoes the change.
+pub(super) fn delete(write: &mut Vec<Statement>, no: TierNo, stamp: Stamp) {
+    let bury = "UPDATE tiers SET deleted_ms = ?2, revision = ?3
+        WHERE tier_no = ?1 AND deleted_ms IS NULL
+            AND NOT EXISTS (SELECT 1 FROM keys WHERE tier_no = ?1 AND deleted_ms IS NULL)";
+    let bury = Statement::new(bury).with(no.get()).with(stamp.at.as_millis());
+    write.push(bury.with(stamp.revision).touching(1));
+    uncover(write, no);
+    let touch = "UPDATE consumers SET revision = ?2
+        WHERE consumer_no IN (SELECT consumer_no FROM consumer_scopes WHERE tier_no = ?1)";
+    write.push(Statement::new(touch).with(no.get()).with(stamp.revision));
+    write.push(Statement::new("DELETE FROM consumer_scopes WHERE tier_no = ?1").with(no.get()));
+}
+
+fn uncover(write: &mut Vec<Statement>, tier: TierNo) {
+    write.push(Statement::new("DELETE FROM tier_features WHERE tier_no = ?1").with(tier.get()));
 }
 
 fn name_features(write: &mut Vec<Statement>, names: &[(FeatureNo, String)]) {

@@ -3,10 +3,11 @@
 #![expect(clippy::disallowed_methods, reason = "measures how long adding many keys takes")]
 
 use keypool_core::{ConsumerNo, FeatureNo, KeyNo, TierNo};
-use keypool_store::{ChangeKind, NewKey, WriteError};
+use keypool_store::{ChangeKind, NewKey, TierUpdate, WriteError};
 
 use crate::support::{
-    at_noon, batch, change, consumer, covers, draw, dump, empty, grant, key, rows, seeded, tier,
+    at_noon, batch, change, consumer, covers, draw, dump, empty, grant, is_recorded, key, rows,
+    seeded, tier, update,
 };
 
 #[tokio::test]
@@ -24,12 +25,12 @@ async fn a_change_that_was_decided_on_another_revision_changes_nothing() {
     let before = dump(&fresh.path()).await;
     let kinds = [
         ChangeKind::AddTier(tier(3, "late", &[(3, 1, 1)], &[(3, "late")])),
-        ChangeKind::UpdateTier {
-            no: TierNo::new(1),
+        ChangeKind::UpdateTier(TierUpdate {
             description: Some("late".to_owned()),
             features: Some(covers(&[(1, 9, 9)])),
-            new_features: Vec::new(),
-        },
+            ..update(1)
+        }),
+        ChangeKind::DeleteTier(TierNo::new(2)),
         ChangeKind::AddKeys(vec![key(9)]),
         ChangeKind::DeleteKey(KeyNo::new(1)),
         ChangeKind::AddConsumer(consumer(9, "late", &[])),
@@ -61,12 +62,13 @@ async fn a_change_that_fails_half_way_changes_nothing() {
         ChangeKind::DeleteConsumer(ConsumerNo::new(99)),
         ChangeKind::DeleteConsumer(ConsumerNo::new(0)),
         ChangeKind::AddScope { consumer: ConsumerNo::new(99), tier: TierNo::new(1) },
-        ChangeKind::UpdateTier {
-            no: TierNo::new(99),
-            description: None,
-            features: None,
+        ChangeKind::UpdateTier(TierUpdate {
             new_features: vec![(FeatureNo::new(7), "seven".to_owned())],
-        },
+            ..update(99)
+        }),
+        ChangeKind::UpdateTier(TierUpdate { name: Some("ice".to_owned()), ..update(1) }),
+        ChangeKind::DeleteTier(TierNo::new(1)),
+        ChangeKind::DeleteTier(TierNo::new(99)),
     ];
     for kind in kinds {
         let refused = fresh.store.change(&at_noon(5, kind.clone())).await;
@@ -78,26 +80,48 @@ async fn a_change_that_fails_half_way_changes_nothing() {
 #[tokio::test]
 async fn a_tier_is_replaced_in_what_is_given() {
     let fresh = seeded().await;
-    let update = |description: Option<&str>, features| ChangeKind::UpdateTier {
-        no: TierNo::new(1),
-        description: description.map(str::to_owned),
-        features,
-        new_features: Vec::new(),
-    };
-    change(&fresh.store, 5, update(Some("hotter"), None)).await;
-    change(&fresh.store, 6, update(None, Some(covers(&[(2, 7, 70)])))).await;
+    let described = TierUpdate { description: Some("hotter".to_owned()), ..update(1) };
+    change(&fresh.store, 5, ChangeKind::UpdateTier(described)).await;
+    let covering = TierUpdate { features: Some(covers(&[(2, 7, 70)])), ..update(1) };
+    change(&fresh.store, 6, ChangeKind::UpdateTier(covering)).await;
     let tier = fresh.store.load().await.unwrap().tiers.remove(0);
-    assert_eq!((tier.description.as_str(), tier.features), ("hotter", covers(&[(2, 7, 70)])));
-    let named = ChangeKind::UpdateTier {
-        no: TierNo::new(1),
-        description: None,
+    assert_eq!((tier.name.as_str(), tier.description.as_str()), ("fire", "hotter"));
+    assert_eq!(tier.features, covers(&[(2, 7, 70)]));
+    let named = TierUpdate {
+        name: Some("flame".to_owned()),
         features: Some(covers(&[(2, 7, 70), (3, 8, 80)])),
         new_features: vec![(FeatureNo::new(3), "map".to_owned())],
+        ..update(1)
     };
-    change(&fresh.store, 7, named).await;
+    change(&fresh.store, 7, ChangeKind::UpdateTier(named)).await;
     let snapshot = fresh.store.load().await.unwrap();
-    assert_eq!(snapshot.tiers[0].features, covers(&[(2, 7, 70), (3, 8, 80)]));
+    let tier = &snapshot.tiers[0];
+    assert_eq!((tier.name.as_str(), tier.description.as_str()), ("flame", "hotter"));
+    assert_eq!(tier.features, covers(&[(2, 7, 70), (3, 8, 80)]));
     assert_eq!(snapshot.features[2], (FeatureNo::new(3), "map".to_owned()));
+}
+
+#[tokio::test]
+async fn a_deleted_tier_goes_with_its_scopes_and_leaves_its_number_and_the_events() {
+    let fresh = seeded().await;
+    let (consumer, tier_2) = (ConsumerNo::new(1), TierNo::new(2));
+    change(&fresh.store, 5, ChangeKind::AddScope { consumer, tier: tier_2 }).await;
+    change(&fresh.store, 6, ChangeKind::AddKeys(vec![NewKey { tier: tier_2, ..key(4) }])).await;
+    fresh.store.commit_draws(&batch(7, &[draw(4, grant(1, 0))])).await.unwrap();
+    let refused = fresh.store.change(&at_noon(7, ChangeKind::DeleteTier(tier_2))).await;
+    assert!(matches!(refused, Err(WriteError::Failed(_))), "it holds a key: {refused:?}");
+    change(&fresh.store, 7, ChangeKind::DeleteKey(KeyNo::new(4))).await;
+    change(&fresh.store, 8, ChangeKind::DeleteTier(tier_2)).await;
+
+    let since = fresh.store.load_since(8, FeatureNo::new(2)).await.unwrap();
+    assert_eq!(since.gone.tiers, [tier_2]);
+    assert_eq!(since.consumers[0].scopes, [TierNo::new(1)], "the consumer was changed with it");
+    let whole = fresh.store.load().await.unwrap();
+    assert_eq!(whole.tiers.iter().map(|tier| tier.no.get()).collect::<Vec<_>>(), [1]);
+    assert_eq!((whole.consumers[0].scopes.len(), whole.last.tier), (1, 2));
+    assert!(is_recorded(&fresh.store, grant(1, 0)).await);
+    assert_eq!(rows(&fresh.path(), "SELECT count(*) || '' FROM tier_features").await, ["2"]);
+    change(&fresh.store, 9, ChangeKind::AddTier(tier(3, "ice", &[(2, 1, 1)], &[]))).await;
 }
 
 #[tokio::test]

@@ -2,11 +2,11 @@
 
 use keypool_core::KeyNo;
 use keypool_core::Timestamp;
-use keypool_store::{ChangeKind, NewKey, Store, WriteError};
+use keypool_store::{ChangeKind, NewKey, Store, TierUpdate, WriteError};
 
 use crate::support::{
     Draw, Fresh, NOON, batch, change, covers, draw, dump, empty, grant, is_recorded, key, seeded,
-    tier,
+    tier, update,
 };
 
 async fn assert_spent(fresh: &Fresh, draws: &[Draw]) {
@@ -69,13 +69,8 @@ async fn a_batch_that_rests_on_what_was_changed_since_is_stale_and_others_are_no
     fresh.store.commit_draws(&at(5, draw(1, grant(4, 0)))).await.unwrap();
     let deleted = fresh.store.commit_draws(&at(5, draw(2, grant(5, 0)))).await;
     assert!(matches!(deleted, Err(WriteError::Stale)), "{deleted:?}");
-    let covers = ChangeKind::UpdateTier {
-        no: keypool_core::TierNo::new(1),
-        description: Some("another".to_owned()),
-        features: None,
-        new_features: Vec::new(),
-    };
-    change(&fresh.store, 6, covers).await;
+    let described = TierUpdate { description: Some("another".to_owned()), ..update(1) };
+    change(&fresh.store, 6, ChangeKind::UpdateTier(described)).await;
     let of_tier = fresh.store.commit_draws(&at(6, draw(1, grant(6, 0)))).await;
     assert!(matches!(of_tier, Err(WriteError::Stale)), "{of_tier:?}");
     fresh.store.commit_draws(&at(7, draw(1, grant(6, 0)))).await.unwrap();
@@ -184,12 +179,8 @@ async fn a_feature_that_the_tier_covers_no_more_is_not_granted_and_its_window_su
     let fresh = seeded().await;
     let search = |after: i64| Draw { feature: 1, ..draw(1, grant(after, 0)) };
     assert_granted(&fresh, &[search(1), search(2)]).await;
-    let set = |features| ChangeKind::UpdateTier {
-        no: keypool_core::TierNo::new(1),
-        description: None,
-        features: Some(features),
-        new_features: Vec::new(),
-    };
+    let set =
+        |features| ChangeKind::UpdateTier(TierUpdate { features: Some(features), ..update(1) });
     change(&fresh.store, 5, set(covers(&[(2, 1_000, 60)]))).await;
     assert_spent(&fresh, &[search(3)]).await;
     change(&fresh.store, 6, set(covers(&[(1, 3, 60)]))).await;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use keypool_core::{ConsumerNo, FeatureNo, GrantId, KeyNo, ReplicaNo, TierNo, Timestamp};
 use keypool_store::{
     BudgetCharge, Change, ChangeKind, ChangeRecord, DrawBatch, EventRow, NewConsumer, NewKey,
-    NewTier, Origin, RateCharge, Store, TierFeature, UsageQuery,
+    NewTier, Origin, RateCharge, Store, TierFeature, TierUpdate, UsageQuery,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
@@ -74,6 +74,17 @@ pub(crate) fn tier(
             .iter()
             .map(|(no, name)| (FeatureNo::new(*no), (*name).to_owned()))
             .collect(),
+    }
+}
+
+/// Nothing new of a tier.
+pub(crate) fn update(no: i64) -> TierUpdate {
+    TierUpdate {
+        no: TierNo::new(no),
+        name: None,
+        description: None,
+        features: None,
+        new_features: Vec::new(),
     }
 }
 
