@@ -12,7 +12,7 @@ mod sealed_text;
 mod sealer;
 mod token;
 
-pub use digest::{DigestFormatError, TokenDigest};
+pub use digest::{DigestFormatError, TokenDigest, TokenTag};
 pub use encryption_key::{EncryptionKey, KeyFormatError, KeyId};
 pub use place::Place;
 pub use sealed_text::{Plain, SealedText};

@@ -5,6 +5,7 @@ mod consumers;
 mod keys;
 mod shown;
 mod tiers;
+mod tokens;
 
 use keypool_core::{ConsumerNo, TierNo};
 use keypool_store::Origin;
@@ -14,7 +15,7 @@ use uuid::Uuid;
 use crate::live::{Live, PendingChange, Planned};
 use crate::{AdminError, Engine, Unavailable};
 
-pub use consumers::NewConsumer;
+pub use consumers::{ConsumerPatch, NewConsumer};
 pub use keys::NewKey;
 pub use tiers::{FeatureLimit, NewTier, TierPatch};
 
@@ -43,7 +44,7 @@ fn find_tier(live: &Live, name: &str) -> Result<TierNo, AdminError> {
 }
 
 fn find_tier_with_id(live: &Live, id: &str) -> Result<TierNo, AdminError> {
-    live.roster.tier_with_id(id).ok_or_else(|| unknown("tier", id))
+    live.roster.tier_with_id(id).ok_or_else(|| unknown("tier with the id", id))
 }
 
 fn find_consumer(live: &Live, id: &str) -> Result<ConsumerNo, AdminError> {

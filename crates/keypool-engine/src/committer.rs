@@ -6,11 +6,13 @@
 
 mod catch_up;
 mod make;
+mod note;
 mod record;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use keypool_core::{ConsumerNo, GrantId};
 use keypool_crypto::Sealer;
 use keypool_store::{Snapshot, Store, StoreError};
 use tokio::sync::{Notify, watch};
@@ -117,8 +119,9 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             Step::CatchUpCounters => catch_up::catch_up_counters(&shared).await,
             Step::CatchUp => catch_up::catch_up(&shared, Vec::new()).await,
             Step::Make(change) => make::make(&shared, change).await,
-            Step::Wait => shared.work.notified().await,
-            Step::End => return,
+            Step::Note(uses) => note::note(&shared, &uses).await,
+            Step::Wait => wait(&shared).await,
+            Step::End(uses) => return note::note(&shared, &uses).await,
         }
     }
 }
@@ -147,8 +150,11 @@ enum Step {
     /// Writes a batch that was decided on this revision.
     Record(Gathering, i64),
     Make(PendingChange),
+    /// Notes when consumers were granted a key last.
+    Note(Vec<(ConsumerNo, GrantId)>),
     Wait,
-    End,
+    /// Ends with such a note.
+    End(Vec<(ConsumerNo, GrantId)>),
 }
 
 fn next_step(live: &mut Live) -> Step {
@@ -158,11 +164,27 @@ fn next_step(live: &mut Live) -> Step {
         Freshness::PoolBehind => return Step::CatchUp,
         Freshness::Doubtful | Freshness::Current => {}
     }
+    if live.note_due_in() == Some(Duration::ZERO) {
+        return Step::Note(live.uses.take_waiting());
+    }
     match live.next_work() {
         Some(Work::Draws(gathering)) => Step::Record(gathering, live.revision),
         Some(Work::Change(change)) => Step::Make(change),
-        None if live.is_closing => Step::End,
+        None if live.is_closing => Step::End(live.uses.take_waiting()),
         None => Step::Wait,
+    }
+}
+
+/// Waits until there is something to do.
+async fn wait(shared: &Shared) {
+    let work = shared.work.notified();
+    let note_due_in = shared.live().note_due_in();
+    match note_due_in {
+        // Whether it is due is then looked at.
+        Some(due_in) => {
+            let _ = tokio::time::timeout(due_in, work).await;
+        }
+        None => work.await,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::freshness::Freshness;
 use crate::gathering::{Asked, Recorded};
 use crate::live::About;
 use crate::views::{ConsumerView, Health, KeyView, TierView, UsageQuery, UsageView};
-use crate::{Caller, DrawError, DrawId, Refusal, Served, Unavailable};
+use crate::{Caller, DrawError, DrawId, Refusal, Served, Unavailable, report};
 
 /// How often a draw is tried whose refusals turn out to rest on what is old by now.
 const MOST_TRIES: u32 = 64;
@@ -75,7 +75,24 @@ impl Engine {
         if is_admin {
             return Some(Caller::Admin);
         }
-        self.shared.live().roster.consumer_with_token(&digest).map(Caller::Consumer)
+        let mut live = self.shared.live();
+        let now = live.now();
+        let number = live.roster.consumer_with_token(&digest, now)?;
+        Some(Caller::Consumer { number, token: digest.tag() })
+    }
+
+    /// Whether a caller's token is accepted still: it may have been replaced, its consumer removed or deactivated, or
+    /// either may have expired.
+    #[must_use]
+    pub fn accepts(&self, caller: Caller) -> bool {
+        match caller {
+            Caller::Admin => true,
+            Caller::Consumer { number, token } => {
+                let mut live = self.shared.live();
+                let now = live.now();
+                live.roster.consumer_accepting(number, token, now).is_some()
+            }
+        }
     }
 
     /// The door that every refusal from memory passes: returns once memory is known to be what the database has. At once
@@ -129,6 +146,23 @@ impl Engine {
         confirmed.await.unwrap_or(Err(Unavailable::Closing))
     }
 
+    /// The door before every listing of consumers: returns once memory is recent, and knows when each was granted a key
+    /// last, as far as other replicas have noted it.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the shared database does not answer.
+    pub async fn confirm_uses(&self) -> Result<(), Unavailable> {
+        self.confirm_recent().await?;
+        if self.is_shared() {
+            let uses = self.shared.store.uses().await.map_err(|error| {
+                report(&error, "what consumers were granted last could not be read");
+                Unavailable::Store
+            })?;
+            self.shared.live().uses.learn(&uses);
+        }
+        Ok(())
+    }
+
     fn is_shared(&self) -> bool {
         self.shared.store.is_shared()
     }
@@ -148,7 +182,7 @@ impl Engine {
     pub fn caller_name(&self, caller: Caller) -> Option<Arc<str>> {
         match caller {
             Caller::Admin => Some(Arc::from("admin")),
-            Caller::Consumer(number) => {
+            Caller::Consumer { number, .. } => {
                 let live = self.shared.live();
                 live.roster.consumers.get(&number).map(|consumer| Arc::clone(&consumer.name))
             }
@@ -270,10 +304,12 @@ impl Engine {
         }
     }
 
-    /// All consumers, in order of creation, as memory has them ([`confirm_recent`](Engine::confirm_recent)).
+    /// All consumers, in order of creation, as memory has them ([`confirm_uses`](Engine::confirm_uses)).
     #[must_use]
     pub fn consumers(&self) -> Vec<ConsumerView> {
-        self.shared.live().consumer_views()
+        let mut live = self.shared.live();
+        let now = live.now();
+        live.consumer_views(now)
     }
 
     /// Usage events, newest first.

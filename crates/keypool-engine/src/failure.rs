@@ -87,7 +87,7 @@ pub enum AdminError {
     /// The thing to be changed, or one that the change names, does not exist.
     #[error("there is no {what} {name:?}")]
     Unknown {
-        /// `tier`, `key`, `consumer` or `scope`.
+        /// `tier`, `tier with the id`, `key`, `consumer` or `scope`.
         what: &'static str,
         /// As the caller named it.
         name: String,

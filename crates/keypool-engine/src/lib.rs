@@ -27,10 +27,11 @@ mod roster;
 mod rules;
 mod timekeeper;
 pub mod times;
+mod uses;
 mod views;
 mod watcher;
 
-pub use admin::{FeatureLimit, NewConsumer, NewKey, NewTier, TierPatch};
+pub use admin::{ConsumerPatch, FeatureLimit, NewConsumer, NewKey, NewTier, TierPatch};
 pub use caller::Caller;
 pub use changes::{ChangeId, ChangeIdError, ChangeView, ChangesQuery};
 pub use clock::{Clock, ManualClock};
@@ -40,7 +41,8 @@ pub use engine::{Broken, Engine, EngineSettings};
 pub use failure::{AdminError, Invalid, OpenError, Unavailable};
 pub use guest::{Guest, Unnoticed};
 pub use keypool_core::{ConsumerNo, Limit, Timestamp};
-pub use keypool_crypto::{EncryptionKey, Plain, Sealer, Token, TokenDigest};
+pub use keypool_crypto::is_plausible as is_plausible_token;
+pub use keypool_crypto::{EncryptionKey, Plain, Sealer, Token, TokenDigest, TokenTag};
 pub use keypool_store::{
     CopyError, CopyProgress, CopyReport, CopyStep, Origin, SchemaStatus, Shape, SqliteSettings,
     StoreSettings, Synchronous, copy_pool, schema_status,
@@ -49,7 +51,7 @@ pub use keypool_store::{
 pub use keypool_store::{DatabaseUrl, DatabaseUrlError, LibsqlSettings};
 pub use rules::is_feature_name;
 pub use views::{
-    AddedConsumer, ConsumerView, FeatureUsage, FeatureView, Health, KeyView, ScopeView, TierView,
+    ConsumerView, FeatureUsage, FeatureView, Health, IssuedToken, KeyView, ScopeView, TierView,
     UsageQuery, UsageView,
 };
 

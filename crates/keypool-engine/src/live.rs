@@ -22,6 +22,7 @@ use crate::gathering::{Asked, Gathered, Gathering};
 use crate::load::LoadedPool;
 use crate::roster::Roster;
 use crate::timekeeper::Timekeeper;
+use crate::uses::Uses;
 use crate::{AdminError, Caller, DrawError, Refusal, Unavailable};
 
 /// Draws that may wait to be recorded. Beyond that the answer is 503 at once.
@@ -70,6 +71,7 @@ pub(crate) struct Live {
     pub(crate) is_closing: bool,
     pub(crate) freshness: Freshness,
     pub(crate) seen: Seen,
+    pub(crate) uses: Uses,
     clock: Clock,
     /// How the clock of a shared database stands; it is the one to go by.
     database_clock: Option<DatabaseClock>,
@@ -98,6 +100,8 @@ impl Live {
         database_clock: Option<DatabaseClock>,
         timekeeper: Timekeeper,
     ) -> Self {
+        let mut uses = Uses::default();
+        uses.learn(&pool.uses);
         Self {
             core: pool.core,
             roster: pool.roster,
@@ -106,6 +110,7 @@ impl Live {
             is_closing: false,
             freshness: Freshness::Current,
             seen: Seen { counters: pool.latest_grant, ..Seen::default() },
+            uses,
             clock,
             database_clock,
             timekeeper,
@@ -133,6 +138,12 @@ impl Live {
 
     pub(crate) fn steady_ms(&self) -> i64 {
         self.clock.read().steady_ms
+    }
+
+    /// In what time last grants are to be noted; `None` where none waits for that.
+    pub(crate) fn note_due_in(&self) -> Option<Duration> {
+        let due_in_ms = self.uses.due_at_ms()?.saturating_sub(self.steady_ms());
+        Some(Duration::from_millis(u64::try_from(due_in_ms).unwrap_or(0)))
     }
 
     /// When a batch is sent that is sent now, by the database's clock; `None` where it judges no such thing.
@@ -165,7 +176,7 @@ impl Live {
             return Err((asked, DrawError::Unavailable(Unavailable::Overloaded)));
         }
         let now = self.now();
-        let access = match access(&self.roster, asked.caller) {
+        let access = match access(&self.roster, asked.caller, now) {
             Ok(access) => access,
             Err(refusal) => return Err((asked, DrawError::Refused(refusal))),
         };
@@ -185,12 +196,16 @@ impl Live {
 
     /// The feature that was asked for, or the refusal that this caller gets for a name that no tier ever had.
     pub(crate) fn named(
-        &self,
+        &mut self,
         caller: Caller,
         feature: Option<FeatureNo>,
     ) -> Result<FeatureNo, Refusal> {
-        access(&self.roster, caller)?;
-        feature.ok_or(not_covered(caller))
+        if let Some(feature) = feature {
+            return Ok(feature);
+        }
+        let now = self.now();
+        access(&self.roster, caller, now)?;
+        Err(not_covered(caller))
     }
 
     fn gather(&mut self, gathered: Gathered) {
@@ -322,11 +337,11 @@ impl std::fmt::Debug for Live {
     }
 }
 
-fn access(roster: &Roster, caller: Caller) -> Result<Access<'_>, Refusal> {
+fn access(roster: &Roster, caller: Caller, now: Timestamp) -> Result<Access<'_>, Refusal> {
     match caller {
         Caller::Admin => Ok(Access::All),
-        Caller::Consumer(number) => {
-            let consumer = roster.consumers.get(&number).filter(|consumer| consumer.is_active);
+        Caller::Consumer { number, token } => {
+            let consumer = roster.consumer_accepting(number, token, now);
             consumer.map(|consumer| Access::Tiers(&consumer.scopes)).ok_or(Refusal::UnknownCaller)
         }
     }
@@ -335,7 +350,7 @@ fn access(roster: &Roster, caller: Caller) -> Result<Access<'_>, Refusal> {
 const fn not_covered(caller: Caller) -> Refusal {
     match caller {
         Caller::Admin => Refusal::UnknownFeature,
-        Caller::Consumer(_) => Refusal::OutOfScope,
+        Caller::Consumer { .. } => Refusal::OutOfScope,
     }
 }
 

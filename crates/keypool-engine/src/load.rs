@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use keypool_core::{ConsumerNo, FeatureTally, GrantId, KeyNo, Pool, ReplicaNo, Tally, Timestamp};
 use keypool_crypto::{OpenError as SealError, Place, SealedText, Sealer, TokenDigest};
-use keypool_store::{ConsumerRow, KeyRow, NewConsumer, NewKey, Snapshot, StoredValue, TierRow};
+use keypool_store::{
+    ConsumerRow, FormerToken, KeyRow, NewConsumer, NewKey, Snapshot, StoredValue, TierRow,
+};
 use serde_json::value::RawValue;
 
 use crate::OpenError;
@@ -17,6 +19,8 @@ pub(crate) struct LoadedPool {
     pub(crate) roster: Roster,
     pub(crate) revision: i64,
     pub(crate) latest_grant: Option<GrantId>,
+    /// The last grants of consumers.
+    pub(crate) uses: Vec<(ConsumerNo, GrantId)>,
     /// When it began to be read, by the steady clock.
     pub(crate) begun_ms: i64,
 }
@@ -69,7 +73,7 @@ fn other_key(value: &StoredValue) -> OpenError {
 
 /// Builds the pool. Keys with a value that does not open are parked as damaged, with a line in the log.
 pub(crate) fn load(
-    snapshot: Snapshot,
+    mut snapshot: Snapshot,
     replica: ReplicaNo,
     begun_ms: i64,
     sealer: &Sealer,
@@ -77,8 +81,9 @@ pub(crate) fn load(
     let mut core = Pool::new(replica);
     let mut roster = Roster::new(snapshot.last);
     let (revision, latest_grant) = (snapshot.revision, snapshot.latest_grant);
+    let uses = std::mem::take(&mut snapshot.uses);
     apply_changes(snapshot, &mut core, &mut roster, sealer);
-    LoadedPool { core, roster, revision, latest_grant, begun_ms }
+    LoadedPool { core, roster, revision, latest_grant, uses, begun_ms }
 }
 
 /// Brings a pool to what a snapshot says: all of it, or what was changed.
@@ -166,8 +171,11 @@ pub(crate) fn added_consumer(consumer: NewConsumer, at: Timestamp) -> (ConsumerN
         name: consumer.name.into(),
         description: consumer.description.into(),
         is_active: true,
+        expires_at: consumer.expires_at,
         created_at: at,
         token: TokenDigest::from_hex(&consumer.token_hash).ok(),
+        token_issued_at: at,
+        former_tokens: Vec::new(),
         scopes,
     };
     (consumer.no, entry)
@@ -208,13 +216,18 @@ fn key_entry(row: KeyRow) -> KeyEntry {
 fn consumer_entry(row: ConsumerRow) -> ConsumerEntry {
     let mut scopes = row.scopes;
     scopes.sort_unstable();
+    let former =
+        |former: FormerToken| Some((TokenDigest::from_hex(&former.token_hash).ok()?, former.until));
     ConsumerEntry {
         id: row.id.into(),
         name: row.name.into(),
         description: row.description.into(),
         is_active: row.active,
+        expires_at: row.expires_at,
         created_at: row.created_at,
         token: TokenDigest::from_hex(&row.token_hash).ok(),
+        token_issued_at: row.token_issued_at,
+        former_tokens: row.former_tokens.into_iter().filter_map(former).collect(),
         scopes,
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use keypool_core::{
     Budget, ConsumerNo, FeatureNo, KeyNo, KeyTerms, Period, RateLimit, TierNo, Timestamp,
 };
-use keypool_crypto::{OpenError, Place, Plain, SealedText, Sealer, TokenDigest};
-use keypool_store::{LastNumbers, TierFeature};
+use keypool_crypto::{OpenError, Place, Plain, SealedText, Sealer, TokenDigest, TokenTag};
+use keypool_store::{LastNumbers, NewToken, TierFeature};
 
 use crate::Secret;
 
@@ -63,8 +63,13 @@ pub(crate) struct ConsumerEntry {
     pub(crate) name: Arc<str>,
     pub(crate) description: Arc<str>,
     pub(crate) is_active: bool,
+    pub(crate) expires_at: Option<Timestamp>,
     pub(crate) created_at: Timestamp,
+    /// None where the database holds another text, which no token matches.
     pub(crate) token: Option<TokenDigest>,
+    pub(crate) token_issued_at: Timestamp,
+    /// Tokens of before, each with the moment from which it is not accepted.
+    pub(crate) former_tokens: Vec<(TokenDigest, Timestamp)>,
     /// In order.
     pub(crate) scopes: Vec<TierNo>,
 }
@@ -119,10 +124,24 @@ impl Roster {
         self.consumers.iter().find(|(_, consumer)| &*consumer.name == name).map(|(no, _)| *no)
     }
 
-    /// The active consumer that holds a token.
-    pub(crate) fn consumer_with_token(&self, token: &TokenDigest) -> Option<ConsumerNo> {
+    /// Whom a token belongs to that is accepted at this moment.
+    pub(crate) fn consumer_with_token(
+        &self,
+        token: &TokenDigest,
+        now: Timestamp,
+    ) -> Option<ConsumerNo> {
         let number = *self.consumers_by_token.get(token)?;
-        self.consumers.get(&number).filter(|consumer| consumer.is_active).map(|_| number)
+        self.consumer_accepting(number, token.tag(), now).map(|_| number)
+    }
+
+    /// A consumer, if it accepts a token at this moment.
+    pub(crate) fn consumer_accepting(
+        &self,
+        number: ConsumerNo,
+        token: TokenTag,
+        now: Timestamp,
+    ) -> Option<&ConsumerEntry> {
+        self.consumers.get(&number).filter(|consumer| consumer.accepts(token, now))
     }
 
     pub(crate) fn put_feature(&mut self, feature: FeatureNo, name: &str) {
@@ -161,21 +180,69 @@ impl Roster {
     pub(crate) fn put_consumer(&mut self, number: ConsumerNo, consumer: ConsumerEntry) {
         self.last.consumer = self.last.consumer.max(number.get());
         self.consumers_by_id.insert(Arc::clone(&consumer.id), number);
-        if let Some(token) = consumer.token {
-            self.consumers_by_token.entry(token).or_insert(number);
+        for token in consumer.tokens() {
+            let holder = self.consumers_by_token.entry(token).or_insert(number);
+            *holder = number.min(*holder);
         }
         self.consumers.insert(number, consumer);
     }
 
-    pub(crate) fn remove_consumer(&mut self, number: ConsumerNo) {
-        let Some(removed) = self.consumers.remove(&number) else { return };
+    /// Gives a consumer another token.
+    pub(crate) fn replace_token(&mut self, token: &NewToken, now: Timestamp) {
+        let mut consumer = self
+            .remove_consumer(token.consumer)
+            .expect("a consumer that a token was issued to exists");
+        let digest = TokenDigest::from_hex(&token.token_hash).ok();
+        consumer.replace_token(digest, now, token.overlap_until(now));
+        self.put_consumer(token.consumer, consumer);
+    }
+
+    pub(crate) fn remove_consumer(&mut self, number: ConsumerNo) -> Option<ConsumerEntry> {
+        let removed = self.consumers.remove(&number)?;
         self.consumers_by_id.remove(&removed.id);
-        let Some(token) = removed.token else { return };
-        self.consumers_by_token.remove(&token);
-        let heir = self.consumers.iter().find(|(_, consumer)| consumer.token == Some(token));
-        if let Some((heir, _)) = heir {
-            self.consumers_by_token.insert(token, *heir);
+        for token in removed.tokens() {
+            self.consumers_by_token.remove(&token);
+            let mut others = self.consumers.iter();
+            let heir = others.find(|(_, consumer)| consumer.tokens().any(|held| held == token));
+            if let Some((heir, _)) = heir {
+                self.consumers_by_token.insert(token, *heir);
+            }
         }
+        Some(removed)
+    }
+}
+
+impl ConsumerEntry {
+    /// Whether it may call with this token at this moment.
+    pub(crate) fn accepts(&self, token: TokenTag, now: Timestamp) -> bool {
+        let is_somebody = self.is_active && self.expires_at.is_none_or(|end| now < end);
+        let mut former = self.former_tokens.iter();
+        is_somebody
+            && (self.token.is_some_and(|held| held.tag() == token)
+                || former.any(|(held, until)| held.tag() == token && now < *until))
+    }
+
+    /// Until when the last of its former tokens is accepted, if one is.
+    pub(crate) fn overlap_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.former_tokens.iter().map(|(_, until)| *until).max().filter(|until| now < *until)
+    }
+
+    /// Gives it another token. The one that it had is accepted until then at most, and so are those before.
+    pub(crate) fn replace_token(
+        &mut self,
+        token: Option<TokenDigest>,
+        now: Timestamp,
+        overlap_until: Timestamp,
+    ) {
+        self.former_tokens.iter_mut().for_each(|(_, until)| *until = overlap_until.min(*until));
+        self.former_tokens.extend(self.token.map(|token| (token, overlap_until)));
+        self.former_tokens.retain(|(_, until)| now < *until);
+        self.token = token;
+        self.token_issued_at = now;
+    }
+
+    fn tokens(&self) -> impl Iterator<Item = TokenDigest> {
+        self.token.into_iter().chain(self.former_tokens.iter().map(|(token, _)| *token))
     }
 }
 

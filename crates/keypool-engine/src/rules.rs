@@ -17,6 +17,7 @@ const RATE_LIMIT: i64 = 1_000_000_000;
 const WINDOW_SECONDS: i64 = 31_622_400;
 const USAGE_LIMIT: i64 = 1_000_000_000_000_000;
 const USAGE_WINDOW_SECONDS: i64 = 316_224_000;
+const OVERLAP_SECONDS: i64 = 31_622_400;
 
 /// Whether a text may name a feature: 1 to 128 characters of `A-Z a-z 0-9 _ . : / -`.
 #[must_use]
@@ -61,9 +62,7 @@ pub(crate) fn check_features(
 pub(crate) fn check_key(key: &NewKey, now: Timestamp) -> Result<(), Invalid> {
     check_name("name", &key.name)?;
     check_value("key", key.value.expose())?;
-    if let Some(expires_at) = key.expires_at {
-        require(expires_at > now, "expires_at", || "lies in the past".to_owned())?;
-    }
+    check_expiry(key.expires_at, now)?;
     if let Some(limit) = key.usage_limit {
         check_range("usage_limit", limit, USAGE_LIMIT)?;
     }
@@ -79,9 +78,23 @@ pub(crate) fn check_key(key: &NewKey, now: Timestamp) -> Result<(), Invalid> {
     check_secrets(key)
 }
 
-pub(crate) fn check_consumer(consumer: &NewConsumer) -> Result<(), Invalid> {
+pub(crate) fn check_consumer(consumer: &NewConsumer, now: Timestamp) -> Result<(), Invalid> {
     check_name("name", &consumer.name)?;
-    check_description(&consumer.description)
+    check_description(&consumer.description)?;
+    check_expiry(consumer.expires_at, now)
+}
+
+/// How long a token may still work beside the one that takes its place.
+pub(crate) fn check_overlap(seconds: i64) -> Result<(), Invalid> {
+    require((0..=OVERLAP_SECONDS).contains(&seconds), "overlap_seconds", || {
+        format!("takes a whole number from 0 to {OVERLAP_SECONDS}")
+    })
+}
+
+/// An expiry that something is made with.
+fn check_expiry(expires_at: Option<Timestamp>, now: Timestamp) -> Result<(), Invalid> {
+    let lies_ahead = expires_at.is_none_or(|expires_at| expires_at > now);
+    require(lies_ahead, "expires_at", || "lies in the past".to_owned())
 }
 
 fn check_secrets(key: &NewKey) -> Result<(), Invalid> {
@@ -206,6 +219,15 @@ mod tests {
         assert_eq!(field_at_fault(|k| k.metadata = Some("[]".to_owned())), at("metadata"));
         assert_eq!(field_at_fault(|k| k.metadata = Some("{".to_owned())), at("metadata"));
         assert_eq!(field_at_fault(|k| k.metadata = Some(r#"{"n":1}"#.to_owned())), None);
+    }
+
+    #[test]
+    fn bounds_the_overlap_of_tokens() {
+        for (seconds, fits) in
+            [(-1, false), (0, true), (31_622_400, true), (31_622_401, false), (i64::MAX, false)]
+        {
+            assert_eq!(check_overlap(seconds).is_ok(), fits, "{seconds}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use keypool_core::{KeyNo, TierNo, Timestamp};
+use keypool_core::{ConsumerNo, KeyNo, TierNo, Timestamp};
 use keypool_crypto::Token;
 use keypool_store::UsageRow;
 
@@ -91,17 +91,25 @@ pub struct ConsumerView {
     pub name: Arc<str>,
     /// What people wrote about it.
     pub description: Arc<str>,
-    /// Whether its token is accepted.
+    /// Whether its tokens are accepted.
     pub is_active: bool,
+    /// From this moment on they are not.
+    pub expires_at: Option<Timestamp>,
     /// Names of the tiers that it may draw from, in order.
     pub scopes: Vec<Arc<str>>,
     /// When it was created.
     pub created_at: Timestamp,
+    /// When it was granted a key last; `None` if never.
+    pub last_used_at: Option<Timestamp>,
+    /// When its newest token was issued.
+    pub token_issued_at: Timestamp,
+    /// Until when an older token is accepted beside that, if one is; the last of them, if several are.
+    pub old_token_until: Option<Timestamp>,
 }
 
-/// A consumer that was just created, with the token that is shown this once.
+/// A consumer with the token that was just issued to it, which is shown this once.
 #[derive(Debug)]
-pub struct AddedConsumer {
+pub struct IssuedToken {
     /// The consumer's UUID.
     pub id: Arc<str>,
     /// The consumer's name.
@@ -228,21 +236,36 @@ impl Live {
         usage
     }
 
-    pub(crate) fn consumer_views(&self) -> Vec<ConsumerView> {
-        self.roster.consumers.values().map(|consumer| self.consumer_view(consumer)).collect()
+    pub(crate) fn consumer_views(&self, now: Timestamp) -> Vec<ConsumerView> {
+        let consumers = self.roster.consumers.iter();
+        consumers.map(|(number, consumer)| self.consumer_view(*number, consumer, now)).collect()
     }
 
-    pub(crate) fn consumer_view(&self, consumer: &ConsumerEntry) -> ConsumerView {
+    /// The names of these tiers, in order.
+    pub(crate) fn tier_names(&self, tiers: &[TierNo]) -> Vec<Arc<str>> {
         let name = |tier: &TierNo| self.roster.tiers.get(tier).map(|tier| Arc::clone(&tier.name));
-        let mut scopes: Vec<Arc<str>> = consumer.scopes.iter().filter_map(name).collect();
-        scopes.sort_unstable();
+        let mut names: Vec<Arc<str>> = tiers.iter().filter_map(name).collect();
+        names.sort_unstable();
+        names
+    }
+
+    pub(crate) fn consumer_view(
+        &self,
+        number: ConsumerNo,
+        consumer: &ConsumerEntry,
+        now: Timestamp,
+    ) -> ConsumerView {
         ConsumerView {
             id: Arc::clone(&consumer.id),
             name: Arc::clone(&consumer.name),
             description: Arc::clone(&consumer.description),
             is_active: consumer.is_active,
-            scopes,
+            expires_at: consumer.expires_at,
+            scopes: self.tier_names(&consumer.scopes),
             created_at: consumer.created_at,
+            last_used_at: self.uses.last_of(number),
+            token_issued_at: consumer.token_issued_at,
+            old_token_until: consumer.overlap_until(now),
         }
     }
 }

@@ -55,6 +55,21 @@ pub(crate) fn read_object<'b>(body: &'b [u8], known: &[&str]) -> Result<Members<
     Field::of_body(text_of(body)?).object(known)
 }
 
+/// The same for a body that may be left out.
+///
+/// # Errors
+///
+/// A [`Problem`] with status 400.
+pub(crate) fn read_object_if_any<'b>(
+    body: &'b [u8],
+    known: &[&str],
+) -> Result<Members<'b>, Problem> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Members { path: String::new(), members: Vec::new() });
+    }
+    read_object(body, known)
+}
+
 /// Reads a body that is one JSON value or an array of them.
 ///
 /// # Errors
@@ -154,6 +169,11 @@ impl<'b> Field<'b> {
         })
     }
 
+    /// `true` or `false`.
+    pub(crate) fn yes_or_no(&self) -> Result<bool, Problem> {
+        self.text.parse().map_err(|_| self.must("must be true or false"))
+    }
+
     /// A moment, with the text it was given as; an empty text is none.
     pub(crate) fn moment(&self) -> Result<Option<(Timestamp, String)>, Problem> {
         let text = self.text()?;
@@ -203,6 +223,17 @@ impl<'b> Members<'b> {
     pub(crate) fn optional(&self, name: &str) -> Option<Field<'b>> {
         let (_, value) = self.members.iter().find(|(member, _)| member == name)?;
         (value.get() != "null").then(|| self.field(name, value))
+    }
+
+    /// What a member says that `null` clears; `None` where it is not there.
+    pub(crate) fn clearable<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&Field<'b>) -> Result<T, Problem>,
+    ) -> Result<Option<Option<T>>, Problem> {
+        let is_there = self.members.iter().any(|(member, _)| member == name);
+        let value = self.optional(name).map(|field| read(&field)).transpose()?;
+        Ok(is_there.then_some(value))
     }
 
     /// The member of that name.

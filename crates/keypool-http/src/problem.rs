@@ -197,6 +197,9 @@ impl From<AdminError> for Problem {
             AdminError::Unknown { what: "tier", name } => {
                 Self::new(Code::UnknownTier, format!("there is no tier {}", shown(&name)))
             }
+            AdminError::Unknown { what: "tier with the id", .. } => {
+                Self::new(Code::UnknownTier, "there is no tier with this id")
+            }
             AdminError::Unknown { what: "key", .. } => {
                 Self::new(Code::UnknownKey, "there is no key with this id")
             }

@@ -73,7 +73,9 @@ static ROUTES: &[Route] = routes! {
     [DELETE]   "/admin/keys/{id}"                     admin  delete_key       Nothing;
     [GET HEAD] "/admin/consumers"                     admin  list_consumers   Nothing;
     [POST]     "/admin/consumers"                     admin  add_consumer     Object;
+    [PATCH]    "/admin/consumers/{id}"                admin  update_consumer  Object;
     [DELETE]   "/admin/consumers/{id}"                admin  delete_consumer  Nothing;
+    [POST]     "/admin/consumers/{id}/token"          admin  issue_token      Object;
     [POST]     "/admin/consumers/{id}/scopes"         admin  add_scope        Object;
     [DELETE]   "/admin/consumers/{id}/scopes/{tier}"  admin  remove_scope     Nothing;
     [GET HEAD] "/admin/usage"                         admin  list_usage       Nothing;

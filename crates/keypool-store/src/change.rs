@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use keypool_core::{ConsumerNo, KeyNo, TierNo, Timestamp};
 
-pub use self::consumers::NewConsumer;
+pub use self::consumers::{ConsumerUpdate, NewConsumer, NewToken};
 pub use self::keys::NewKey;
 pub use self::tiers::{NewTier, TierUpdate};
 use crate::draws::Sender;
@@ -51,7 +51,11 @@ pub enum ChangeKind {
     DeleteKey(KeyNo),
     /// Adds a consumer.
     AddConsumer(NewConsumer),
-    /// Leaves of a consumer only what the audit needs; its token and scopes go.
+    /// Replaces what is given of a consumer.
+    UpdateConsumer(ConsumerUpdate),
+    /// Gives a consumer another token. Those before it work for the overlap at most.
+    IssueToken(NewToken),
+    /// Leaves of a consumer only what the audit needs; its tokens and scopes go.
     DeleteConsumer(ConsumerNo),
     /// Lets a consumer draw from a tier; twice is harmless.
     AddScope {
@@ -91,6 +95,8 @@ impl Change {
             ChangeKind::AddKeys(new) => keys::add(&mut write, new, stamp),
             ChangeKind::DeleteKey(no) => keys::delete(&mut write, *no, stamp),
             ChangeKind::AddConsumer(consumer) => consumers::add(&mut write, consumer, stamp),
+            ChangeKind::UpdateConsumer(update) => consumers::update(&mut write, update, stamp),
+            ChangeKind::IssueToken(token) => consumers::issue_token(&mut write, token, stamp),
             ChangeKind::DeleteConsumer(no) => consumers::delete(&mut write, *no, stamp),
             ChangeKind::AddScope { consumer, tier } => {
                 consumers::touch(&mut write, *consumer, stamp);

@@ -26,8 +26,11 @@ mod sqlite;
 mod standing;
 mod store;
 mod usage;
+mod uses;
 
-pub use change::{Change, ChangeKind, NewConsumer, NewKey, NewTier, TierUpdate};
+pub use change::{
+    Change, ChangeKind, ConsumerUpdate, NewConsumer, NewKey, NewTier, NewToken, TierUpdate,
+};
 pub use copy::{CopyError, CopyProgress, CopyReport, CopyStep, copy_pool};
 pub use counters::CounterMismatch;
 pub use draws::{BudgetCharge, DrawBatch, EventRow, RateCharge};
@@ -43,7 +46,8 @@ pub use recognise::Shape;
 pub use record::{ChangeRecord, ChangeRow, ChangesQuery, Origin};
 pub use settings::{SqliteSettings, StoreSettings, Synchronous};
 pub use snapshot::{
-    ConsumerRow, CounterRow, Extent, Gone, KeyRow, LastNumbers, Snapshot, TierFeature, TierRow,
+    ConsumerRow, CounterRow, Extent, FormerToken, Gone, KeyRow, LastNumbers, Snapshot, TierFeature,
+    TierRow,
 };
 pub use standing::{KeyStanding, Standing};
 pub use store::Store;

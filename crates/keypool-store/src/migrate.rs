@@ -16,7 +16,7 @@ pub(crate) struct Migration {
 }
 
 /// All of them, in order.
-pub(crate) const MIGRATIONS: [Migration; 5] = [
+pub(crate) const MIGRATIONS: [Migration; 6] = [
     Migration {
         version: 1,
         name: "init",
@@ -41,6 +41,11 @@ pub(crate) const MIGRATIONS: [Migration; 5] = [
         version: 5,
         name: "changes",
         text: include_str!("../../../migrations/0005_changes.sql"),
+    },
+    Migration {
+        version: 6,
+        name: "tokens",
+        text: include_str!("../../../migrations/0006_tokens.sql"),
     },
 ];
 

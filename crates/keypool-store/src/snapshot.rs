@@ -39,6 +39,8 @@ pub struct Snapshot {
     pub last: LastNumbers,
     /// The newest grant on record.
     pub latest_grant: Option<GrantId>,
+    /// The last grants of consumers, where the snapshot is whole. A consumer may be named more than once.
+    pub uses: Vec<(ConsumerNo, GrantId)>,
 }
 
 /// What was deleted.
@@ -154,10 +156,25 @@ pub struct ConsumerRow {
     pub active: bool,
     /// The lower-case hex of its token's SHA-256; a database taken over may hold another text, which no token matches.
     pub token_hash: String,
+    /// When that token was issued.
+    pub token_issued_at: Timestamp,
+    /// The tokens before it.
+    pub former_tokens: Vec<FormerToken>,
+    /// The moment from which it is nobody.
+    pub expires_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// The tiers that it may draw from.
     pub scopes: Vec<TierNo>,
+}
+
+/// A consumer's token of before. Prints no digest.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FormerToken {
+    /// The hex of its SHA-256, as in [`ConsumerRow::token_hash`].
+    pub token_hash: String,
+    /// The moment from which it is not accepted any more.
+    pub until: Timestamp,
 }
 
 impl fmt::Debug for KeyRow {
@@ -170,6 +187,12 @@ impl fmt::Debug for KeyRow {
             .field("usage_count", &self.usage_count)
             .field("counters", &self.counters)
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for FormerToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FormerToken").field("until", &self.until).finish_non_exhaustive()
     }
 }
 

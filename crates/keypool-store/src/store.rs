@@ -5,7 +5,7 @@ mod doubt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use keypool_core::{FeatureNo, GrantId, KeyNo, ReplicaNo};
+use keypool_core::{ConsumerNo, FeatureNo, GrantId, KeyNo, ReplicaNo};
 use uuid::Uuid;
 
 use crate::change::Change;
@@ -18,6 +18,7 @@ use crate::record::{ChangeRow, ChangesQuery, list_changes};
 use crate::snapshot::{Snapshot, load_since, load_snapshot};
 use crate::standing::{Standing, recent_standing, standing_of};
 use crate::usage::{UsageQuery, UsageRow, list_usage};
+use crate::uses::{self, list_uses};
 
 /// An open database. Clones share it; a SQLite file stays locked until [`close`](Store::close), or until the last clone
 /// is dropped.
@@ -225,6 +226,22 @@ impl Store {
     /// The database cannot be read.
     pub async fn list_changes(&self, query: ChangesQuery) -> Result<Vec<ChangeRow>, StoreError> {
         list_changes(&self.driver, query).await.map_err(StoreError::Read)
+    }
+
+    /// When each consumer was granted a key last, as far as that was noted.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn uses(&self) -> Result<Vec<(ConsumerNo, GrantId)>, StoreError> {
+        list_uses(&self.driver).await.map_err(StoreError::Read)
+    }
+
+    /// Notes when consumers were granted a key last. What was noted of later grants stays.
+    ///
+    /// # Errors
+    /// It is not noted, or it cannot be known.
+    pub async fn note_uses(&self, uses: &[(ConsumerNo, GrantId)]) -> Result<(), StoreError> {
+        self.driver.write(uses::statements(uses)).await.map_err(StoreError::Write)
     }
 
     /// Compares every counter with the events behind it (promise 3) and lists those that differ: none, ever.

@@ -16,6 +16,7 @@ mod load;
 mod migration;
 mod moving_over;
 mod quick_start;
+mod rotation;
 mod secrets;
 mod serving;
 mod support;

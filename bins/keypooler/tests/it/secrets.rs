@@ -23,7 +23,8 @@ fn no_secret_is_in_the_log_or_in_an_error() {
         let environment =
             [("ENCRYPTION_KEY", ENCRYPTION_KEY), ("LOG_LEVEL", "debug"), ("LOG_FORMAT", format)];
         let mut server = Server::start(folder.path(), &environment);
-        let Visit { token, errors } = visit_everything(&server);
+        let Visit { tokens, errors } = visit_everything(&server);
+        let [old, token] = tokens.each_ref();
         server.terminate();
         assert_eq!(server.wait(), Some(0));
         let log = server.log();
@@ -31,12 +32,12 @@ fn no_secret_is_in_the_log_or_in_an_error() {
         if format == "json" {
             assert_all_was_visited(&log);
         }
-        let secrets = [ADMIN_TOKEN, ENCRYPTION_KEY, VALUE, SECRET, BAD_TOKEN, &token];
+        let secrets = [ADMIN_TOKEN, ENCRYPTION_KEY, VALUE, SECRET, BAD_TOKEN, old, token];
         assert_holds_no_secret(&log, &secrets);
         assert_holds_no_secret(&errors, &secrets);
         for file in ["pool.db", "pool.db-wal"] {
             let Ok(bytes) = fs::read(folder.path().join("data").join(file)) else { continue };
-            for secret in [VALUE, SECRET, &token, ADMIN_TOKEN] {
+            for secret in [VALUE, SECRET, old, token, ADMIN_TOKEN] {
                 let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
                 assert!(!found, "a secret is in {file}, which is sealed");
             }

@@ -1,19 +1,20 @@
-//! Consumers, their tokens and their scopes.
+//! Consumers and their scopes.
 
 use std::sync::Arc;
 
-use keypool_core::{ConsumerNo, TierNo};
-use keypool_crypto::{Token, TokenDigest};
-use keypool_store::{ChangeKind, ChangeRecord, Origin};
+use keypool_core::{ConsumerNo, TierNo, Timestamp};
+use keypool_crypto::TokenDigest;
+use keypool_store::{ChangeKind, ChangeRecord, ConsumerUpdate, Origin};
 
 use super::shown::{self, Shown};
+use super::tokens::new_token;
 use super::{find_consumer, find_tier, new_id, unknown};
 use crate::live::{Live, Planned};
-use crate::views::{AddedConsumer, ScopeView};
-use crate::{AdminError, Engine, Unavailable, rules};
+use crate::views::{ConsumerView, IssuedToken, ScopeView};
+use crate::{AdminError, Engine, rules};
 
 /// A consumer to be created.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct NewConsumer {
     /// Its name, unique among consumers.
     pub name: String,
@@ -21,6 +22,21 @@ pub struct NewConsumer {
     pub description: String,
     /// Names of the tiers that it may draw from.
     pub scopes: Vec<String>,
+    /// From this moment on its tokens are not accepted.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What to change of a consumer; what is absent stays.
+#[derive(Clone, Debug, Default)]
+pub struct ConsumerPatch {
+    /// The new name, unique among consumers.
+    pub name: Option<String>,
+    /// The new description.
+    pub description: Option<String>,
+    /// Whether its tokens are accepted.
+    pub is_active: Option<bool>,
+    /// From this moment on they are not; `Some(None)` takes that away.
+    pub expires_at: Option<Option<Timestamp>>,
 }
 
 impl Engine {
@@ -32,12 +48,9 @@ impl Engine {
         &self,
         origin: &Origin,
         consumer: NewConsumer,
-    ) -> Result<AddedConsumer, AdminError> {
-        rules::check_consumer(&consumer)?;
-        let token = Token::generate().map_err(|error| {
-            tracing::error!(%error, "a token could not be made");
-            AdminError::Unavailable(Unavailable::Store)
-        })?;
+    ) -> Result<IssuedToken, AdminError> {
+        rules::check_consumer(&consumer, self.now())?;
+        let token = new_token()?;
         let token_hash = TokenDigest::of(token.expose()).to_hex();
         let id = new_id();
         let name: Arc<str> = consumer.name.as_str().into();
@@ -57,19 +70,56 @@ impl Engine {
                     name: consumer.name.clone(),
                     description: consumer.description.clone(),
                     token_hash: token_hash.clone(),
+                    expires_at: consumer.expires_at,
                     scopes: scopes.collect::<Result<_, _>>()?,
                 };
                 let shown = Shown::default()
                     .with("name", &consumer.name)
                     .with("description", &consumer.description)
                     .with("is_active", true)
+                    .with("expires_at", shown::moment(consumer.expires_at))
                     .with("scopes", shown::names(consumer.scopes.iter().map(|name| &**name)));
                 let record = shown::added("add_consumer", &id, &consumer.name, &shown);
                 Ok(Planned::one(ChangeKind::AddConsumer(new), record))
             }
         };
         self.change(origin, plan, |_| ()).await?;
-        Ok(AddedConsumer { id: id.into(), name, token })
+        Ok(IssuedToken { id: id.into(), name, token })
+    }
+
+    /// Changes a consumer. One that is deactivated or has expired is nobody, its draws under way too.
+    ///
+    /// # Errors
+    /// [`AdminError`]: invalid, unknown, name taken, or unavailable.
+    pub async fn update_consumer(
+        &self,
+        origin: &Origin,
+        id: &str,
+        patch: ConsumerPatch,
+    ) -> Result<ConsumerView, AdminError> {
+        patch.name.as_deref().map_or(Ok(()), |name| rules::check_name("name", name))?;
+        patch.description.as_deref().map_or(Ok(()), rules::check_description)?;
+        let changed = id.to_owned();
+        let id = id.to_owned();
+        let plan = move |live: &Live| {
+            let no = find_consumer(live, &id)?;
+            if let Some(name) = &patch.name
+                && live.roster.consumer_named(name).is_some_and(|holder| holder != no)
+            {
+                return Err(AdminError::NameTaken { what: "consumer", name: name.clone() });
+            }
+            let record = record_of_patch(live, no, &patch);
+            let ConsumerPatch { name, description, is_active, expires_at } = patch.clone();
+            let update = ConsumerUpdate { no, name, description, active: is_active, expires_at };
+            Ok(Planned::one(ChangeKind::UpdateConsumer(update), record))
+        };
+        let now = self.now();
+        self.change(origin, plan, move |live| {
+            let no =
+                find_consumer(live, &changed).expect("a consumer that was just changed exists");
+            live.consumer_view(no, &live.roster.consumers[&no], now)
+        })
+        .await
     }
 
     /// Removes a consumer and its scopes; its usage events stay.
@@ -134,6 +184,25 @@ impl Engine {
         };
         self.change(origin, plan, |_| ()).await
     }
+}
+
+fn record_of_patch(live: &Live, consumer: ConsumerNo, patch: &ConsumerPatch) -> ChangeRecord {
+    let consumer = &live.roster.consumers[&consumer];
+    let mut after = Shown::default();
+    if let Some(name) = &patch.name {
+        after = after.with("name", name);
+    }
+    if let Some(description) = &patch.description {
+        after = after.with("description", description);
+    }
+    if let Some(is_active) = patch.is_active {
+        after = after.with("is_active", is_active);
+    }
+    if let Some(expires_at) = patch.expires_at {
+        after = after.with("expires_at", shown::moment(expires_at));
+    }
+    let name = patch.name.as_deref().unwrap_or(&consumer.name);
+    shown::updated("update_consumer", &consumer.id, name, (live.shown_consumer(consumer), after))
 }
 
 /// The record of a consumer that is to have these scopes.

@@ -120,12 +120,13 @@ impl Live {
 
     /// A consumer as it is shown.
     pub(super) fn shown_consumer(&self, consumer: &ConsumerEntry) -> Shown {
-        let view = self.consumer_view(consumer);
+        let scopes = self.tier_names(&consumer.scopes);
         Shown::default()
-            .with("name", &*view.name)
-            .with("description", &*view.description)
-            .with("is_active", view.is_active)
-            .with("scopes", names(view.scopes.iter().map(|name| &**name)))
+            .with("name", &*consumer.name)
+            .with("description", &*consumer.description)
+            .with("is_active", consumer.is_active)
+            .with("expires_at", moment(consumer.expires_at))
+            .with("scopes", names(scopes.iter().map(|name| &**name)))
     }
 }
 

@@ -69,9 +69,11 @@ pub(super) async fn record(
 /// The grants are on record: they count.
 fn settle(shared: &Shared, grants: Vec<Gathered>) -> Granted {
     let mut live = shared.live();
+    let now_ms = live.steady_ms();
     let settled = grants.into_iter().map(|gathered| {
         shared.meters.draws_of(Some(gathered.grant.feature())).add(DrawOutcome::Granted);
         let recorded = Recorded { id: gathered.grant.id(), key: gathered.key };
+        live.uses.granted(gathered.asked.caller.number(), recorded.id, now_ms);
         live.core.commit(gathered.grant);
         (gathered.asked.reply, recorded)
     });

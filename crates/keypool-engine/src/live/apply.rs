@@ -58,7 +58,26 @@ impl Live {
                 let (number, entry) = load::added_consumer(consumer, at);
                 self.roster.put_consumer(number, entry);
             }
-            ChangeKind::DeleteConsumer(number) => self.roster.remove_consumer(number),
+            ChangeKind::UpdateConsumer(update) => {
+                let consumer = self.roster.consumers.get_mut(&update.no);
+                let consumer = consumer.expect("a consumer that was changed exists");
+                if let Some(name) = update.name {
+                    consumer.name = name.into();
+                }
+                if let Some(description) = update.description {
+                    consumer.description = description.into();
+                }
+                if let Some(active) = update.active {
+                    consumer.is_active = active;
+                }
+                if let Some(expires_at) = update.expires_at {
+                    consumer.expires_at = expires_at;
+                }
+            }
+            ChangeKind::IssueToken(token) => self.roster.replace_token(&token, at),
+            ChangeKind::DeleteConsumer(number) => {
+                self.roster.remove_consumer(number);
+            }
             ChangeKind::AddScope { consumer, tier } => {
                 let scopes =
                     self.roster.consumers.get_mut(&consumer).map(|entry| &mut entry.scopes);

@@ -44,6 +44,7 @@ impl Live {
             self.core.remember_grant(newest);
         }
         self.roster = pool.roster;
+        self.uses.learn(&pool.uses);
         self.revision = pool.revision;
         self.freshness = Freshness::Current;
         self.have_caught_up(Known { latest: pool.latest_grant, begun_ms: pool.begun_ms });

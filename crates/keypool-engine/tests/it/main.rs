@@ -4,6 +4,7 @@
 
 mod admin;
 mod concurrency;
+mod consumers;
 mod counts;
 mod draws;
 mod faults;

@@ -159,7 +159,7 @@ async fn a_feature_that_no_tier_covers_any_more_stays_if_it_was_drawn() {
     add_tier(&engine, "t", &[("drawn", limit(1, 60)), ("never", limit(1, 60))]).await;
     draw(&engine, "drawn").await.unwrap_err();
     let features = vec![("kept".to_owned(), limit(1, 60))];
-    let patch = keypool_engine::TierPatch { description: None, features: Some(features) };
+    let patch = keypool_engine::TierPatch { features: Some(features), ..Default::default() };
     engine.update_tier(&origin(), "t", patch).await.unwrap();
     let names: Vec<_> = engine.metrics().draws.into_iter().map(|(name, _)| name).collect();
     assert_eq!(names.iter().map(|name| &**name).collect::<Vec<_>>(), ["drawn", "kept"]);

@@ -94,7 +94,7 @@ async fn a_clock_far_behind_the_newest_event_is_refused_unless_accepted() {
 }
 
 /// The committer of a dropped engine may still hold the lock for a moment.
-async fn reopen(home: &Home) -> Engine {
+pub(crate) async fn reopen(home: &Home) -> Engine {
     for _ in 0..1_000 {
         match home.try_open(Sealer::plain()).await {
             Ok(engine) => return engine,

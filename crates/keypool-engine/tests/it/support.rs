@@ -126,7 +126,7 @@ pub(crate) async fn with_keys(home: &Home, keys: usize, usage_limit: Option<i64>
 
 pub(crate) async fn add_consumer(engine: &Engine, name: &str, scopes: &[&str]) -> (String, Caller) {
     let scopes = scopes.iter().map(|tier| (*tier).to_owned()).collect();
-    let new = NewConsumer { name: name.to_owned(), description: String::new(), scopes };
+    let new = NewConsumer { name: name.to_owned(), scopes, ..NewConsumer::default() };
     let added = engine.add_consumer(&origin(), new).await.unwrap();
     let caller = engine.authenticate(added.token.expose()).unwrap();
     (added.id.to_string(), caller)

@@ -1,6 +1,10 @@
 //! A change holds everywhere from the moment that it is answered anywhere (promise 5), for grants and refusals alike.
 
-use keypool_engine::{AdminError, Caller, Engine, Refusal, TierPatch};
+use keypool_engine::{
+    AdminError, Caller, ConsumerPatch, Engine, ManualClock, NewConsumer, Refusal, TierPatch,
+    Timestamp,
+};
+use keypool_test_server::{Fault, When};
 
 use crate::support::*;
 
@@ -89,6 +93,102 @@ async fn a_tier_that_was_renamed_or_deleted_on_one_replica_is_so_on_all() {
 }
 
 #[tokio::test]
+async fn a_token_that_was_replaced_on_one_replica_is_so_on_all() {
+    let hub = Hub::start().await;
+    let clock = ManualClock::new(Timestamp::from_millis(START));
+    let (one, other) = (hub.replica().await, hub.replica_at(&clock).await);
+    fill(&one, 1, None, 1_000_000).await;
+    let (id, first) = add_consumer(&one, "c").await;
+    let was = authenticate(&other, &first).await.unwrap();
+    other.draw(was, "f").await.unwrap();
+    let issue = async |overlap_seconds| {
+        let issued = one.issue_token(&origin(), &id, overlap_seconds).await.unwrap();
+        issued.token.expose().to_owned()
+    };
+    let second = issue(60).await;
+    let is = authenticate(&other, &second).await.unwrap();
+    for caller in [was, is] {
+        other.draw(caller, "f").await.unwrap();
+    }
+    assert!(other.consumers()[0].old_token_until.is_some());
+    clock.advance(std::time::Duration::from_secs(60));
+    assert_eq!(authenticate(&other, &first).await, None);
+
+    let third = issue(0).await;
+    assert_eq!(refusal(other.draw(is, "f").await), Refusal::UnknownCaller);
+    assert_eq!(authenticate(&other, &second).await, None);
+    let is = authenticate(&other, &third).await.unwrap();
+    other.draw(is, "f").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_consumer_that_was_deactivated_or_expired_on_one_replica_is_nobody_on_all() {
+    let hub = Hub::start().await;
+    let (one, other) = (hub.replica().await, hub.replica().await);
+    fill(&one, 1, None, 1_000_000).await;
+    let (id, token) = add_consumer(&one, "c").await;
+    let caller = authenticate(&other, &token).await.unwrap();
+    let long_ago = Timestamp::from_millis(0);
+    let patches = [
+        ConsumerPatch { is_active: Some(false), ..ConsumerPatch::default() },
+        ConsumerPatch { expires_at: Some(Some(long_ago)), ..ConsumerPatch::default() },
+    ];
+    for patch in patches {
+        other.draw(caller, "f").await.unwrap();
+        one.update_consumer(&origin(), &id, patch).await.unwrap();
+        assert_eq!(refusal(other.draw(caller, "f").await), Refusal::UnknownCaller);
+        assert_eq!(authenticate(&other, &token).await, None);
+        let (is_active, expires_at) = (Some(true), Some(None));
+        let well = ConsumerPatch { is_active, expires_at, ..ConsumerPatch::default() };
+        other.update_consumer(&origin(), &id, well).await.unwrap();
+        assert_eq!(authenticate(&one, &token).await, Some(caller));
+    }
+}
+
+#[tokio::test]
+async fn a_batch_on_its_way_is_decided_anew_once_its_token_is_replaced() {
+    let hub = Hub::start().await;
+    let (one, other) = (hub.replica().await, hub.replica().await);
+    fill(&one, 1, None, 1_000_000).await;
+    let (id, token) = add_consumer(&one, "c").await;
+    let caller = authenticate(&other, &token).await.unwrap();
+    let slow = Fault::DelayBefore(std::time::Duration::from_millis(300));
+    let held = hub.faults().inject(slow, When::once().matching("draw_batch"));
+    let origin = origin();
+    let (drawn, issued) = tokio::join!(other.draw(caller, "f"), async {
+        until(async || held.hits() == 1).await;
+        one.issue_token(&origin, &id, 0).await
+    });
+    issued.unwrap();
+    assert_eq!(refusal(drawn), Refusal::UnknownCaller);
+    assert_eq!(hub.events().await, 0);
+    hub.assert_counters_equal_events().await;
+}
+
+#[tokio::test]
+async fn a_last_use_is_known_to_all_once_it_is_noted() {
+    let hub = Hub::start().await;
+    let clock = ManualClock::new(Timestamp::from_millis(START));
+    let (one, other) = (hub.replica_at(&clock).await, hub.replica().await);
+    fill(&one, 1, None, 1_000_000).await;
+    let (_, token) = add_consumer(&one, "c").await;
+    let caller = authenticate(&one, &token).await.unwrap();
+    let last = async |engine: &Engine| {
+        engine.confirm_uses().await.unwrap();
+        engine.consumers()[0].last_used_at
+    };
+    one.draw(caller, "f").await.unwrap();
+    assert!(last(&one).await.is_some());
+    until(async || !other.consumers().is_empty()).await;
+    assert_eq!(last(&other).await, None);
+    // A third one finds it in the events, as one does that is started after a crash.
+    let third = hub.replica().await;
+    assert_eq!(last(&third).await, last(&one).await);
+    one.close().await;
+    assert_eq!(last(&other).await, last(&third).await);
+}
+
+#[tokio::test]
 async fn a_change_is_planned_on_what_all_replicas_did() {
     let hub = Hub::start().await;
     let (one, other) = (hub.replica().await, hub.replica().await);
@@ -100,8 +200,7 @@ async fn a_change_is_planned_on_what_all_replicas_did() {
     assert!(matches!(again, AdminError::Unknown { .. }), "{again}");
     add_consumer(&other, "c").await;
     let scopes = vec!["t".to_owned()];
-    let twin =
-        keypool_engine::NewConsumer { name: "c".to_owned(), description: String::new(), scopes };
+    let twin = NewConsumer { name: "c".to_owned(), scopes, ..NewConsumer::default() };
     let taken = one.add_consumer(&origin(), twin).await.unwrap_err();
     assert!(matches!(taken, AdminError::NameTaken { .. }), "{taken}");
 }
@@ -144,7 +243,7 @@ async fn an_idle_replica_learns_of_changes_and_draws_by_itself() {
 #[tokio::test]
 async fn a_listing_asks_the_database_where_what_memory_knows_is_old() {
     let hub = Hub::start().await;
-    let clock = keypool_engine::ManualClock::new(keypool_engine::Timestamp::from_millis(START));
+    let clock = ManualClock::new(Timestamp::from_millis(START));
     let (one, other) = (hub.replica().await, hub.replica_at(&clock).await);
     other.confirm_recent().await.unwrap();
     fill(&one, 1, None, 10).await;

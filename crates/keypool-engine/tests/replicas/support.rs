@@ -139,7 +139,7 @@ pub(crate) async fn fill(engine: &Engine, keys: usize, usage_limit: Option<i64>,
 
 pub(crate) async fn add_consumer(engine: &Engine, name: &str) -> (String, String) {
     let scopes = vec!["t".to_owned()];
-    let new = NewConsumer { name: name.to_owned(), description: String::new(), scopes };
+    let new = NewConsumer { name: name.to_owned(), scopes, ..NewConsumer::default() };
     let added = engine.add_consumer(&origin(), new).await.unwrap();
     (added.id.to_string(), added.token.expose().to_owned())
 }

@@ -28,6 +28,26 @@ async fn needs_but_a_name() {
 }
 
 #[tokio::test]
+async fn takes_an_expiry() {
+    let pool = Pool::with_tier().await;
+    let body = r#"{"name":"c","scopes":["t"],"expires_at":"2026-11-23T17:00:00.001+01:00"}"#;
+    let added = pool.post(PATH, body).await;
+    assert_eq!(
+        (added.status, added.members()),
+        (201, vec!["id".into(), "name".into(), "token".into()])
+    );
+    let token = added.json()["token"].as_str().unwrap().to_owned();
+    assert_eq!(pool.get(PATH).await.json()[0]["expires_at"], "2026-11-23T16:00:00.001Z");
+    pool.draw(&token, "f").await.expect_problem(429, "no_usable_key");
+    pool.clock.advance(std::time::Duration::from_millis(1));
+    pool.draw(&token, "f").await.expect_problem(401, "unauthorized");
+    for none in [r#"{"name":"d","expires_at":""}"#, r#"{"name":"e","expires_at":null}"#] {
+        assert_eq!(pool.post(PATH, none).await.status, 201);
+    }
+    assert_eq!(pool.get(PATH).await.json()[2]["expires_at"], serde_json::Value::Null);
+}
+
+#[tokio::test]
 async fn takes_a_name_once() {
     let pool = Pool::new().await;
     pool.add_consumer("c", &[]).await;
@@ -54,6 +74,9 @@ async fn names_what_is_invalid_and_changes_nothing() {
         (r#"{"name":"c","scopes":"t"}"#, "scopes"),
         (r#"{"name":"c","scopes":[1]}"#, "scopes[0]"),
         (r#"{"name":"c","scopes":["t",null]}"#, "scopes[1]"),
+        (r#"{"name":"c","expires_at":"2026-11-23T16:00:00Z"}"#, "expires_at"),
+        (r#"{"name":"c","expires_at":"soon"}"#, "expires_at"),
+        (r#"{"name":"c","expires_at":true}"#, "expires_at"),
         (r#"{"name":"c","token":"mine"}"#, "token"),
         (r#"{"name":"c","name":"c"}"#, "name"),
     ];

@@ -100,7 +100,7 @@ async fn every_kind_of_change_is_on_record_without_secrets() {
     let tier = json!({ "name": "u", "description": "", "features": covers(1) });
     let consumer = |scopes: &[&str]| {
         json!({
-            "name": "c", "description": "", "is_active": true, "scopes": scopes,
+            "name": "c", "description": "", "is_active": true, "expires_at": null, "scopes": scopes,
         })
     };
     let expected = [

@@ -25,7 +25,7 @@ enum Kind {
 }
 
 /// Every table that is copied.
-const TABLES: [Table; 13] = [
+const TABLES: [Table; 15] = [
     Table { name: "features", keys: 1, columns: &[("feature_no", Number), ("name", Text)] },
     Table {
         name: "tiers",
@@ -87,7 +87,19 @@ const TABLES: [Table; 13] = [
             ("created_ms", Number),
             ("deleted_ms", Number),
             ("revision", Number),
+            ("expires_ms", Number),
+            ("token_issued_ms", Number),
         ],
+    },
+    Table {
+        name: "former_tokens",
+        keys: 2,
+        columns: &[("consumer_no", Number), ("token_digest", Text), ("until_ms", Number)],
+    },
+    Table {
+        name: "consumer_uses",
+        keys: 1,
+        columns: &[("consumer_no", Number), ("last_event", Number)],
     },
     Table {
         name: "consumer_scopes",

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use keypool_core::{ConsumerNo, FeatureNo, GrantId, KeyNo, TierNo, Timestamp};
 
 use super::{
-    ConsumerRow, CounterRow, Extent, Gone, KeyRow, LastNumbers, Snapshot, TierFeature, TierRow,
+    ConsumerRow, CounterRow, Extent, FormerToken, Gone, KeyRow, LastNumbers, Snapshot, TierFeature,
+    TierRow,
 };
 use crate::driver::{Driver, DriverError, Row, Statement};
 
 /// Rows that were changed after the revision ?1 with what belongs to them, deleted ones by their number alone, and
-/// features after ?2; with -1 and 0 that is everything, and deleted rows are left out.
+/// features after ?2; with -1 and 0 that is everything, and deleted rows are left out. Last grants come with everything only:
+/// those that were noted, and what events tell that are newer, or older than the newest of those by ?3 at most.
 ///
 /// The first column says what a row is; the numbers are those of [`Loaded::take`].
 const SNAPSHOT: &str = "
@@ -36,7 +38,7 @@ const SNAPSHOT: &str = "
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM rate_counters
         WHERE key_no IN (SELECT key_no FROM keys WHERE revision > ?1)
     UNION ALL SELECT 7, consumer_no, consumer_uuid, name, description, is_active, token_digest, created_ms,
-        NULL, NULL, NULL, NULL, NULL, NULL FROM consumers
+        token_issued_ms, expires_ms, NULL, NULL, NULL, NULL FROM consumers
         WHERE revision > ?1 AND deleted_ms IS NULL AND consumer_no <> 0
     UNION ALL SELECT 8, consumer_no, tier_no, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
         FROM consumer_scopes WHERE consumer_no IN (SELECT consumer_no FROM consumers WHERE revision > ?1)
@@ -46,7 +48,18 @@ const SNAPSHOT: &str = "
     UNION ALL SELECT 10, key_no, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM keys
         WHERE ?1 >= 0 AND revision > ?1 AND deleted_ms IS NOT NULL
     UNION ALL SELECT 11, consumer_no, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-        FROM consumers WHERE ?1 >= 0 AND revision > ?1 AND deleted_ms IS NOT NULL";
+        FROM consumers WHERE ?1 >= 0 AND revision > ?1 AND deleted_ms IS NOT NULL
+    UNION ALL SELECT 12, consumer_no, token_digest, until_ms, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        FROM former_tokens WHERE consumer_no IN (SELECT consumer_no FROM consumers WHERE revision > ?1)
+    UNION ALL SELECT 13, consumer_no, last_event, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        FROM consumer_uses WHERE ?1 < 0
+    UNION ALL SELECT 13, consumer_no, max(id), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        FROM usage_events
+        WHERE ?1 < 0 AND id > (SELECT coalesce(max(last_event), 0) FROM consumer_uses) - ?3 GROUP BY consumer_no";
+
+/// Where several servers note last grants, one that was killed may have left some unnoted that are older than what others
+/// noted since. Those of so long before are looked for, in milliseconds; the low 21 bits of an event's id are not its moment.
+const LOOK_BACK_MS: i64 = 5 * 60 * 1_000;
 
 pub(crate) async fn load_snapshot(driver: &Driver) -> Result<Snapshot, DriverError> {
     Ok(read(driver, -1, 0).await?.into_snapshot(Extent::Whole))
@@ -67,7 +80,8 @@ pub(crate) async fn load_since(
 
 async fn read(driver: &Driver, revision: i64, last_feature: i64) -> Result<Loaded, DriverError> {
     let statement = if revision < 0 { Statement::long(SNAPSHOT) } else { Statement::new(SNAPSHOT) };
-    let statement = statement.with(revision).with(last_feature);
+    let look_back = if driver.is_shared() { LOOK_BACK_MS << 21 } else { 0 };
+    let statement = statement.with(revision).with(last_feature).with(look_back);
     let mut loaded = Loaded::default();
     for row in driver.read(statement).await? {
         loaded.take(row)?;
@@ -91,6 +105,8 @@ struct Loaded {
     counters: BTreeMap<(KeyNo, FeatureNo), CounterRow>,
     consumers: BTreeMap<ConsumerNo, ConsumerRow>,
     scopes: Vec<(ConsumerNo, TierNo)>,
+    former_tokens: Vec<(ConsumerNo, FormerToken)>,
+    uses: Vec<(ConsumerNo, GrantId)>,
     gone: Gone,
 }
 
@@ -139,7 +155,13 @@ impl Loaded {
             8 => self.scopes.push((ConsumerNo::new(no), TierNo::new(row.int()?))),
             9 => self.gone.tiers.push(TierNo::new(no)),
             10 => self.gone.keys.push(KeyNo::new(no)),
-            _ => self.gone.consumers.push(ConsumerNo::new(no)),
+            11 => self.gone.consumers.push(ConsumerNo::new(no)),
+            12 => {
+                let token_hash = row.text()?;
+                let until = Timestamp::from_millis(row.int()?);
+                self.former_tokens.push((ConsumerNo::new(no), FormerToken { token_hash, until }));
+            }
+            _ => self.uses.push((ConsumerNo::new(no), GrantId::new(row.int()?))),
         }
         Ok(())
     }
@@ -165,6 +187,11 @@ impl Loaded {
                 consumer.scopes.push(tier);
             }
         }
+        for (consumer, token) in self.former_tokens {
+            if let Some(consumer) = self.consumers.get_mut(&consumer) {
+                consumer.former_tokens.push(token);
+            }
+        }
         Snapshot {
             extent,
             revision: self.revision,
@@ -175,6 +202,7 @@ impl Loaded {
             gone: self.gone,
             last: self.last,
             latest_grant: self.latest_grant,
+            uses: self.uses,
         }
     }
 }
@@ -228,6 +256,9 @@ fn consumer_row(no: ConsumerNo, mut row: Row) -> Result<ConsumerRow, DriverError
         active: row.int()? == 1,
         token_hash: row.text()?,
         created_at: Timestamp::from_millis(row.int()?),
+        token_issued_at: Timestamp::from_millis(row.int()?),
+        expires_at: row.int_or_null()?.map(Timestamp::from_millis),
+        former_tokens: Vec::new(),
         scopes: Vec::new(),
     })
 }

@@ -5,6 +5,7 @@
 
 mod chain;
 mod changes;
+mod consumers;
 mod draws;
 mod faults;
 mod fresh;

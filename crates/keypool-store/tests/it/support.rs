@@ -118,6 +118,7 @@ pub(crate) fn consumer(no: i64, name: &str, scopes: &[i64]) -> NewConsumer {
         name: name.to_owned(),
         description: String::new(),
         token_hash: format!("{no:064x}"),
+        expires_at: None,
         scopes: scopes.iter().map(|tier| TierNo::new(*tier)).collect(),
     }
 }

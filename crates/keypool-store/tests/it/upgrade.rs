@@ -1,6 +1,6 @@
 //! Databases of our own earlier schemas.
 
-use keypool_core::GrantId;
+use keypool_core::{ConsumerNo, GrantId};
 use sqlx::AssertSqlSafe;
 use tempfile::tempdir;
 
@@ -23,7 +23,8 @@ async fn an_upgrade_from_schema_2_chains_what_is_there() {
             (2, 'key-2', 'two', 1, 'v', 1, NULL, NULL, NULL, '{}', 0, NULL),
             (3, 'key-3', '', 1, NULL, 0, NULL, NULL, NULL, NULL, 0, 9);
          INSERT INTO budget_counters VALUES (1, 5, NULL, 2, 0), (2, 0, NULL, 0, 0);
-         INSERT INTO usage_events VALUES (10, 1, 0, 1), (20, 3, 0, 1), (30, 1, 0, 1), (40, 1, 0, 1);",
+         INSERT INTO consumers VALUES (1, 'consumer-1', 'bot', '', 'digest', 1, 77, NULL);
+         INSERT INTO usage_events VALUES (10, 1, 0, 1), (20, 3, 1, 1), (30, 1, 1, 1), (40, 1, 0, 1);",
     ] {
         sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut connection).await.unwrap();
     }
@@ -38,5 +39,12 @@ async fn an_upgrade_from_schema_2_chains_what_is_there() {
     let left =
         "SELECT name FROM sqlite_master WHERE name GLOB 'v2_*' OR name = 'usage_events_by_key'";
     assert_eq!(rows(&path, left).await, [""; 0]);
+    let mut uses = store.uses().await.unwrap();
+    uses.sort_unstable();
+    let by = |no, id| (ConsumerNo::new(no), GrantId::new(id));
+    assert_eq!(uses, [by(0, 40), by(1, 30)], "what events told is noted");
+    let consumer = store.load().await.unwrap().consumers.remove(0);
+    assert_eq!(consumer.token_issued_at, consumer.created_at);
+    assert_eq!((consumer.created_at.as_millis(), consumer.expires_at), (77, None));
     store.close().await;
 }

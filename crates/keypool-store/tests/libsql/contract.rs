@@ -4,6 +4,8 @@
 pub(crate) mod chain;
 #[path = "../it/changes.rs"]
 mod changes;
+#[path = "../it/consumers.rs"]
+mod consumers;
 #[path = "../it/draws.rs"]
 mod draws;
 #[path = "../it/records.rs"]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use keypool_core::{ConsumerNo, KeyNo};
 use keypool_store::{
-    ChangeKind, CopyError, CopyProgress, CopyReport, CopyStep, NewKey, OpenStoreError, Shape,
-    SqliteSettings, Store, StoreSettings, Synchronous, copy_pool, inspect,
+    ChangeKind, CopyError, CopyProgress, CopyReport, CopyStep, NewKey, NewToken, OpenStoreError,
+    Shape, SqliteSettings, Store, StoreSettings, Synchronous, copy_pool, inspect,
 };
 use keypool_test_server::{Fault, When};
 
@@ -79,6 +79,10 @@ async fn pool(folder: &Path) -> PathBuf {
     }
     change(&store, 6, ChangeKind::DeleteConsumer(ConsumerNo::new(2))).await;
     change(&store, 7, ChangeKind::DeleteKey(KeyNo::new(4))).await;
+    let (consumer, token_hash) = (ConsumerNo::new(1), "n\u{e9}w".to_owned());
+    let next = NewToken { consumer, token_hash, overlap_secs: 60 };
+    change(&store, 8, ChangeKind::IssueToken(next)).await;
+    store.note_uses(&[(consumer, grant(2, 1_999))]).await.unwrap();
     store.close().await;
     // What the takeover of a column that is no UTF-8 leaves.
     run(&path, "UPDATE keys SET key_value = CAST(X'76ff00fe27' AS TEXT) WHERE key_no = 5").await;
@@ -90,7 +94,8 @@ async fn a_pool_comes_back_from_a_server_as_it_went_there() {
     let (server, folder) = (Server::start().await, tempfile::tempdir().unwrap());
     let source = pool(folder.path()).await;
     let (bytes, before) = (fs::read(&source).unwrap(), contents(&source).await);
-    assert_eq!(before.len(), 2 + 2 + 3 + 450 + 42 + 3 + 2 + 6_000 + 450 + 6 + 7 + 7 + 1);
+    let expected = 2 + 2 + 3 + 450 + 42 + 3 + 1 + 1 + 2 + 6_000 + 450 + 6 + 8 + 8 + 1;
+    assert_eq!(before.len(), expected);
 
     let mut seen = Vec::new();
     let report = copy_pool(file(&source), server.settings(), |it| seen.push(it)).await.unwrap();
@@ -115,8 +120,8 @@ async fn a_pool_comes_back_from_a_server_as_it_went_there() {
     for store in [server.open().await, open(file(&back)).await.unwrap()] {
         assert_eq!(store.check_counters().await.unwrap(), []);
         assert_eq!(store.issue_replica().await.unwrap().get(), 2);
-        store.commit_draws(&batch(8, &[draw(1, grant(9, 0))])).await.unwrap();
-        change(&store, 8, ChangeKind::AddKeys(vec![key(451)])).await;
+        store.commit_draws(&batch(9, &[draw(1, grant(9, 0))])).await.unwrap();
+        change(&store, 9, ChangeKind::AddKeys(vec![key(451)])).await;
         store.close().await;
     }
 }

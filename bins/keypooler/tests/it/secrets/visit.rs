@@ -7,8 +7,8 @@ use crate::support::{ADMIN_TOKEN, Answer, Server};
 
 /// What came of a visit.
 pub(super) struct Visit {
-    /// A consumer's token, which the server made up.
-    pub(super) token: String,
+    /// A consumer's tokens, which the server made up.
+    pub(super) tokens: [String; 2],
     /// The heads and bodies of all errors.
     pub(super) errors: String,
 }
@@ -16,11 +16,11 @@ pub(super) struct Visit {
 /// Visits all endpoints. Tier `t` and consumer `c` stay; no key does.
 pub(super) fn visit_everything(server: &Server) -> Visit {
     let mut visitor = Visitor { server, errors: String::new() };
-    let token = visitor.well();
+    let (old, token) = visitor.well();
     visitor.turned_away(&token);
     visitor.badly();
     visitor.with_malformed_heads();
-    Visit { token, errors: visitor.errors }
+    Visit { tokens: [old, token], errors: visitor.errors }
 }
 
 struct Visitor<'a> {
@@ -56,17 +56,25 @@ impl Visitor<'_> {
         assert!((400..500).contains(&status), "{method} {path} {body:?}: {status}");
     }
 
-    /// Every endpoint as it is meant; gives the consumer's token.
-    fn well(&mut self) -> String {
+    /// Every endpoint as it is meant; gives the consumer's token of before and the one that it has.
+    fn well(&mut self) -> (String, String) {
         let tier = r#"{"name":"t","features":{"f":{"rate_limit":100}}}"#;
-        self.done("POST", "/admin/tiers", Some(tier));
+        let tier = id(&self.done("POST", "/admin/tiers", Some(tier)));
         self.done("PATCH", "/admin/tiers", Some(r#"{"name":"t","description":"d"}"#));
+        self.done("PATCH", &format!("/admin/tiers/{tier}"), Some(r#"{"name":"t"}"#));
+        self.refused("DELETE", &format!("/admin/tiers/{VALUE}"), None);
+        let other = r#"{"name":"other","features":{"f":{"rate_limit":100}}}"#;
+        let other = id(&self.done("POST", "/admin/tiers", Some(other)));
+        self.done("DELETE", &format!("/admin/tiers/{other}"), None);
         let key =
             format!(r#"{{"name":"k","key":"{VALUE}","tier":"t","secrets":{{"s":"{SECRET}"}}}}"#);
         let key = id(&self.done("POST", "/admin/keys", Some(&key)));
         let consumer = self.done("POST", "/admin/consumers", Some(r#"{"name":"c"}"#));
-        let token = consumer.json()["token"].as_str().unwrap().to_owned();
+        let old = token(&consumer);
         let consumer = format!("/admin/consumers/{}", id(&consumer));
+        self.done("PATCH", &consumer, Some(r#"{"description":"d"}"#));
+        let overlap = Some(r#"{"overlap_seconds":60}"#);
+        let token = token(&self.done("POST", &format!("{consumer}/token"), overlap));
         self.done("POST", &format!("{consumer}/scopes"), Some(r#"{"tier":"t"}"#));
         let drawn = self.ask("GET", "/key?feature=f", Some(&token), None);
         assert_eq!(drawn.status, 200, "{}", drawn.body);
@@ -89,7 +97,7 @@ impl Visitor<'_> {
         let other = id(&self.done("POST", "/admin/consumers", Some(r#"{"name":"other"}"#)));
         self.done("DELETE", &format!("/admin/consumers/{other}"), None);
         self.refused("DELETE", &format!("/admin/consumers/{other}"), None);
-        token
+        (old, token)
     }
 
     /// Every endpoint without the right to it, and by a method that it does not have.
@@ -132,6 +140,14 @@ impl Visitor<'_> {
             format!(r#"{{"name":"{VALUE}","description":["{SECRET}"]}}"#),
             format!(r#"{{"name":"c","token":"{SECRET}","name":"{VALUE}"}}"#),
         ];
+        let changes = [
+            format!(r#"{{"name":["{VALUE}"]}}"#),
+            format!(r#"{{"name":"{VALUE}","is_active":"{SECRET}"}}"#),
+            format!(r#"{{"expires_at":"{SECRET}"}}"#),
+            format!(r#"{{"token":"{SECRET}"}}"#),
+        ];
+        let overlaps =
+            [format!(r#"{{"overlap_seconds":"{SECRET}"}}"#), format!(r#"{{"token":"{VALUE}"}}"#)];
         let scopes = [format!(r#"{{"tier":["{SECRET}"]}}"#), format!(r#"{{"tier":"{VALUE}"}}"#)];
         let anywhere = [
             format!(r#"{{"name":"k","key":"{VALUE}"#),
@@ -146,6 +162,9 @@ impl Visitor<'_> {
             ("PATCH", "/admin/tiers", &tiers),
             ("POST", "/admin/consumers", &consumers),
             ("POST", nobody, &scopes),
+            ("PATCH", "/admin/tiers/0", &tiers),
+            ("PATCH", "/admin/consumers/0", &changes),
+            ("POST", "/admin/consumers/0/token", &overlaps),
         ];
         for (method, path, bodies) in places {
             for body in bodies.iter().chain(&anywhere) {
@@ -197,4 +216,8 @@ impl Visitor<'_> {
 
 fn id(answer: &Answer) -> String {
     answer.json()["id"].as_str().unwrap().to_owned()
+}
+
+fn token(answer: &Answer) -> String {
+    answer.json()["token"].as_str().unwrap().to_owned()
 }
