@@ -8,12 +8,11 @@ mod error;
 mod layers;
 mod names;
 mod secret_file;
+mod server;
 mod sources;
 mod values;
 
-use std::net::IpAddr;
 use std::path::Path;
-use std::time::Duration;
 
 use keypool_engine::EncryptionKey;
 use secrecy::{ExposeSecret, SecretString};
@@ -23,7 +22,12 @@ use zeroize::Zeroizing;
 pub(crate) use database::{DatabaseSettings, Place};
 pub(crate) use error::ConfigError;
 use layers::Layers;
+pub(crate) use server::{Port, ServerSettings};
 pub(crate) use sources::{ConfigFile, Mode, Sources, environment};
+
+/// The settings that give an admin token: itself, or the file that holds it.
+const ADMIN_TOKEN: [&str; 2] = ["ADMIN_TOKEN", "ADMIN_TOKEN_FILE"];
+const ADMIN_TOKEN_PREVIOUS: [&str; 2] = ["ADMIN_TOKEN_PREVIOUS", "ADMIN_TOKEN_PREVIOUS_FILE"];
 
 /// An admin token shorter than this is warned of.
 const SHORT_ADMIN_TOKEN: usize = 16;
@@ -38,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) admin_token: Option<SecretString>,
     /// Whether the environment variable `ADMIN_TOKEN` gave it.
     pub(crate) admin_token_is_in_environment: bool,
+    /// The one that is accepted beside it.
+    pub(crate) previous_admin_token: Option<SecretString>,
     pub(crate) server: ServerSettings,
     pub(crate) log: LogSettings,
     /// What is accepted but should not stay so; for the log, once there is one.
@@ -50,26 +56,6 @@ pub(crate) struct CopySettings {
     pub(crate) from: DatabaseSettings,
     pub(crate) to: DatabaseSettings,
     pub(crate) log: LogSettings,
-}
-
-/// Where the server listens, and how long it waits; `None` is for ever.
-#[derive(Debug)]
-pub(crate) struct ServerSettings {
-    pub(crate) host: IpAddr,
-    pub(crate) port: Port,
-    pub(crate) read_timeout: Option<Duration>,
-    pub(crate) write_timeout: Option<Duration>,
-    pub(crate) idle_timeout: Option<Duration>,
-    pub(crate) shutdown_timeout: Option<Duration>,
-}
-
-/// A port, and whether another would do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Port {
-    /// This one was asked for; 0 is any free one.
-    Asked(u16),
-    /// Nobody asked for this one.
-    Default(u16),
 }
 
 /// What is logged, and how.
@@ -98,19 +84,25 @@ impl Settings {
         let layers = Layers::merge(sources)?;
         let admin_token = match sources.mode {
             Mode::Command => None,
-            Mode::Dev => read_admin_token(&layers)?,
-            Mode::Serve => Some(read_admin_token(&layers)?.ok_or_else(|| {
+            Mode::Dev => read_admin_token(&layers, ADMIN_TOKEN)?,
+            Mode::Serve => Some(read_admin_token(&layers, ADMIN_TOKEN)?.ok_or_else(|| {
                 ConfigError::new("ADMIN_TOKEN is required: set it, or ADMIN_TOKEN_FILE")
             })?),
         };
+        let previous_admin_token = match sources.mode {
+            Mode::Command => None,
+            Mode::Dev | Mode::Serve => read_admin_token(&layers, ADMIN_TOKEN_PREVIOUS)?,
+        };
+        let log = read_log(&layers, sources)?;
         Ok(Self {
             database: database::read(&layers, sources.mode)?,
             encryption_key: read_encryption_key(&layers)?,
-            warnings: warnings(admin_token.as_ref()),
+            warnings: warnings(admin_token.as_ref(), previous_admin_token.as_ref()),
             admin_token_is_in_environment: layers.is_in_environment("ADMIN_TOKEN"),
             admin_token,
-            server: read_server(&layers)?,
-            log: read_log(&layers, sources)?,
+            previous_admin_token,
+            server: server::read(&layers, log.requests)?,
+            log,
         })
     }
 }
@@ -129,19 +121,6 @@ impl CopySettings {
             log: read_log(&layers, sources)?,
         })
     }
-}
-
-fn read_server(layers: &Layers) -> Result<ServerSettings, ConfigError> {
-    let port = layers.parse("SERVER_PORT", |text| values::number(text, 0..=u16::MAX))?;
-    let is_asked = layers.is_given("SERVER_PORT");
-    Ok(ServerSettings {
-        host: layers.parse("SERVER_HOST", values::address)?,
-        port: if is_asked { Port::Asked(port) } else { Port::Default(port) },
-        read_timeout: layers.parse("SERVER_READ_TIMEOUT_SECONDS", values::timeout)?,
-        write_timeout: layers.parse("SERVER_WRITE_TIMEOUT_SECONDS", values::timeout)?,
-        idle_timeout: layers.parse("SERVER_IDLE_TIMEOUT_SECONDS", values::timeout)?,
-        shutdown_timeout: layers.parse("SERVER_SHUTDOWN_TIMEOUT_SECONDS", values::timeout)?,
-    })
 }
 
 fn read_log(layers: &Layers, sources: &Sources) -> Result<LogSettings, ConfigError> {
@@ -163,12 +142,15 @@ const LEVELS: [(&str, LevelFilter); 5] = [
 ];
 const FORMATS: [(&str, LogFormat); 2] = [("json", LogFormat::Json), ("pretty", LogFormat::Pretty)];
 
-fn read_admin_token(layers: &Layers) -> Result<Option<SecretString>, ConfigError> {
-    let Some((token, blame)) = read_secret(layers, "ADMIN_TOKEN", "ADMIN_TOKEN_FILE")? else {
+fn read_admin_token(
+    layers: &Layers,
+    [name, file_name]: [&str; 2],
+) -> Result<Option<SecretString>, ConfigError> {
+    let Some((token, blame)) = read_secret(layers, name, file_name)? else {
         return Ok(None);
     };
     if !values::is_bearer_token(&token) {
-        return Err(refuse_secret(layers, blame, "ADMIN_TOKEN"));
+        return Err(refuse_secret(layers, blame, name));
     }
     Ok(Some(SecretString::from(token.as_str())))
 }
@@ -218,11 +200,15 @@ fn refuse_secret(layers: &Layers, blame: &str, name: &str) -> ConfigError {
     ConfigError::new(format!("{blame} names a file that must hold {takes}"))
 }
 
-fn warnings(admin_token: Option<&SecretString>) -> Vec<&'static str> {
+fn warnings(admin: Option<&SecretString>, previous: Option<&SecretString>) -> Vec<&'static str> {
     let is_short = |token: &SecretString| token.expose_secret().len() < SHORT_ADMIN_TOKEN;
-    let short = admin_token.is_some_and(is_short);
-    let warning = "ADMIN_TOKEN is shorter than 16 characters: it can be guessed, make it longer";
-    short.then_some(warning).into_iter().collect()
+    let of_admin = "ADMIN_TOKEN is shorter than 16 characters: it can be guessed, make it longer";
+    let of_previous =
+        "ADMIN_TOKEN_PREVIOUS is shorter than 16 characters: it can be guessed, take it away soon";
+    [(admin, of_admin), (previous, of_previous)]
+        .into_iter()
+        .filter_map(|(token, warning)| token.is_some_and(is_short).then_some(warning))
+        .collect()
 }
 
 #[cfg(test)]

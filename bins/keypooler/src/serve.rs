@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use keypool_engine::{
     Broken, Clock, EncryptionKey, Engine, EngineSettings, Sealer, Token, TokenDigest,
 };
-use keypool_http::{Drained, HttpSettings};
+use keypool_http::Drained;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{Mode, Port, ServerSettings, Settings};
@@ -32,15 +32,17 @@ pub(crate) async fn serve(
     };
     let admin_token = settings.admin_token.map_or_else(make_up_admin_token, Ok)?;
 
-    let admin_digest = TokenDigest::of(admin_token.expose_secret());
-    // From here on the digest is enough, except to show how to call.
+    let digest = |token: &SecretString| TokenDigest::of(token.expose_secret());
+    let previous = settings.previous_admin_token.map(|token| digest(&token));
+    let admin_digests = [Some(digest(&admin_token)), previous].into_iter().flatten().collect();
+    // From here on the digests are enough, except to show how to call.
     let shown_token = (mode == Mode::Dev).then_some(admin_token);
 
     let database = settings.database.to_string();
     let engine = Engine::open(EngineSettings {
         store: settings.database.into(),
         sealer: sealer(settings.encryption_key),
-        admin_tokens: vec![admin_digest],
+        admin_tokens: admin_digests,
         clock: Clock::System,
         accept_clock,
     })
@@ -50,7 +52,7 @@ pub(crate) async fn serve(
     let address = listener.local_addr().context("the socket has no address")?;
     tracing::info!(database, "listening on {address}");
 
-    let http = http_settings(&settings.server, settings.log.requests);
+    let http = settings.server.http;
     let serving =
         keypool_http::serve(engine.clone(), listener, http, end(drain.asked(), engine.broken()));
     let drained = if let Some(admin_token) = &shown_token {
@@ -93,16 +95,6 @@ async fn verdict(broken: impl Future<Output = Broken>) -> anyhow::Result<()> {
 /// What seals and opens values: with a key if there is one.
 pub(crate) fn sealer(key: Option<EncryptionKey>) -> Sealer {
     key.map_or_else(Sealer::plain, Sealer::with_key)
-}
-
-fn http_settings(server: &ServerSettings, log_requests: bool) -> HttpSettings {
-    HttpSettings {
-        read_timeout: server.read_timeout,
-        write_timeout: server.write_timeout,
-        idle_timeout: server.idle_timeout,
-        shutdown_timeout: server.shutdown_timeout,
-        log_requests,
-    }
 }
 
 /// Takes the port; in development another one where it is taken and nobody asked for it.

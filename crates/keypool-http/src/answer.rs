@@ -1,59 +1,102 @@
 //! The way of one request, from its head to its answer and its line in the log.
 
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HOST};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::Full;
 use hyper::body::Body;
-use keypool_engine::{Caller, Engine};
+use keypool_engine::{Caller, Engine, Unavailable};
 use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::auth;
 use crate::body::Arriving;
+use crate::connection::Connection;
 use crate::input::Input;
-use crate::problem::Problem;
+use crate::meters::{HttpMetrics, Meters, TokenRefused};
+use crate::problem::{Code, Problem};
+use crate::progress::Progress;
 use crate::reply::{Answer, Reply};
 use crate::request_id::{X_REQUEST_ID, request_id};
 use crate::request_log::{self, Line};
 use crate::routes::{self, Guarded, Route};
 use crate::settings::HttpSettings;
+use crate::source::Source;
+use crate::target;
+use crate::throttle::{Failed, Throttle};
 
 /// The pool as it is spoken to over HTTP.
 #[derive(Clone, Debug)]
 pub struct App {
     pub(crate) engine: Engine,
-    read_timeout: Option<Duration>,
-    pub(crate) log_requests: bool,
+    pub(crate) settings: Arc<HttpSettings>,
+    pub(crate) meters: Arc<Meters>,
+    throttle: Arc<Throttle>,
 }
 
 impl App {
     /// Speaks for this engine.
     pub fn new(engine: Engine, settings: &HttpSettings) -> Self {
-        let HttpSettings { read_timeout, log_requests, .. } = *settings;
-        Self { engine, read_timeout, log_requests }
+        Self {
+            engine,
+            settings: Arc::new(settings.clone()),
+            meters: Arc::default(),
+            throttle: Arc::new(Throttle::new()),
+        }
+    }
+
+    /// What was counted so far of connections and tokens.
+    #[must_use]
+    pub fn metrics(&self) -> HttpMetrics {
+        self.meters.read()
+    }
+
+    /// What the sender of a request without a valid token is told.
+    fn unauthorized(&self, source: Source) -> Problem {
+        let Failed { throttled_secs, to_report } = self.throttle.failed(source);
+        if let Some(failures) = to_report {
+            tracing::warn!(
+                target: "keypool_http",
+                from = %source,
+                failures,
+                throttled = throttled_secs.is_some(),
+                "requests without a valid token were refused"
+            );
+        }
+        let told = if throttled_secs.is_some() {
+            TokenRefused::Throttled
+        } else {
+            TokenRefused::Unauthorized
+        };
+        self.meters.tokens.add(told);
+        throttled_secs.map_or_else(Problem::unauthorized, Problem::throttled)
     }
 }
 
 /// A route, and what stands in the path for each of its `{…}`.
 type Found<'r> = (&'static Route, Vec<&'r str>);
 
-/// An endpoint panicked; the panic hook has said where.
-struct Panicked;
+/// Why a request was not walked to its end.
+enum Stopped {
+    /// An endpoint panicked; the panic hook has said where.
+    Panicked,
+    /// It took too long.
+    Overdue,
+}
 
 /// What is known of a request before it is looked into.
 #[derive(Clone, Copy)]
 struct Asked<'r> {
     head: &'r Parts,
-    /// Where it comes from.
-    address: Option<IpAddr>,
+    source: Source,
     request_id: &'r str,
 }
 
@@ -64,10 +107,23 @@ pub async fn answer<B: Body>(
     request: Request<B>,
     peer: Option<IpAddr>,
 ) -> Response<Full<Bytes>> {
+    let peer = peer.map_or(Source::Process, Source::of);
+    answer_on(app, &Connection { peer, progress: Progress::default() }, request).await
+}
+
+/// Answers one request of a connection.
+pub(crate) async fn answer_on<B: Body>(
+    app: &App,
+    connection: &Connection,
+    request: Request<B>,
+) -> Response<Full<Bytes>> {
     let started = Instant::now();
     let (head, body) = request.into_parts();
     let id = request_id(&head.headers);
-    let found = one_host(&head).and_then(|()| routes::find(head.method.as_str(), head.uri.path()));
+    let source = app.settings.trusted_proxies.source(connection.peer, &head.headers);
+    let judged = target::check(&head);
+    let mut ends = judged.is_err() || ends_connection(app, &connection.progress, &head.headers);
+    let found = judged.and_then(|()| routes::find(head.method.as_str(), head.uri.path()));
     // What is told of a request at all levels is its own line; a span around every request is for those who look closely.
     let span = tracing::debug_span!(
         target: "keypool_http",
@@ -77,24 +133,54 @@ pub async fn answer<B: Body>(
     );
 
     let mut caller = None;
-    // An IPv4 address in an IPv6 one (RFC 4291 section 2.5.5.2) is known as what it is.
-    let address = peer.map(|peer| peer.to_canonical());
-    let asked = Asked { head: &head, address, request_id: request_log::text(&id) };
+    let asked = Asked { head: &head, source, request_id: request_log::text(&id) };
     let walk = walk(app, asked, body, found, &mut caller);
-    let (answer, is_cut) = match survive(walk).instrument(span).await {
-        Ok(walked) => walked,
-        Err(Panicked) => (Err(Problem::internal()), true),
+    let mut answer = match survive(walk, &connection.progress).instrument(span).await {
+        Ok((answer, is_cut)) => {
+            ends |= is_cut;
+            answer
+        }
+        Err(stopped) => {
+            ends = true;
+            Err(stopped.into())
+        }
     };
+    if ends {
+        connection.progress.end_early();
+    }
+    if answer.as_ref().is_err_and(|problem| problem.code == Code::Unauthorized) {
+        answer = Err(app.unauthorized(source));
+    }
 
     let line = Line {
         method: &head.method,
         path: head.uri.path(),
         request_id: &id,
+        source,
         took: started.elapsed(),
     };
     request_log::write(app, &line, caller, &answer);
     let reply = answer.unwrap_or_else(|problem| Reply::from(&problem));
-    response(reply, id, head.method == Method::HEAD, is_cut)
+    response(reply, id, head.method == Method::HEAD, ends)
+}
+
+/// Whether the connection ends with this request, however it is answered: after a body in chunks nobody can disagree with
+/// us where the next request begins, and who sends two tokens is not trusted with another.
+fn ends_connection(app: &App, progress: &Progress, headers: &HeaderMap) -> bool {
+    let is_last = |most: NonZeroU64| progress.step().requests() >= most.get();
+    app.settings.max_requests.is_some_and(is_last)
+        || headers.contains_key(TRANSFER_ENCODING)
+        || headers.get_all(AUTHORIZATION).iter().nth(1).is_some()
+}
+
+impl From<Stopped> for Problem {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Panicked => Self::internal(),
+            // What it asked for may be done all the same.
+            Stopped::Overdue => Unavailable::InDoubt.into(),
+        }
+    }
 }
 
 /// Judges the request, reads its body and calls its endpoint. The second part says whether some of the body is unread.
@@ -106,7 +192,8 @@ async fn walk<B: Body>(
     caller: &mut Option<Caller>,
 ) -> (Answer, bool) {
     let mut body = pin!(body);
-    let mut arriving = Arriving::new(&asked.head.headers, body.as_mut(), app.read_timeout);
+    let read_timeout = app.settings.read_timeout;
+    let mut arriving = Arriving::new(&asked.head.headers, body.as_mut(), read_timeout);
     let answer = endpoint(app, asked, &mut arriving, found, caller).await;
     if answer.is_err() {
         arriving.refuse().await;
@@ -116,7 +203,7 @@ async fn walk<B: Body>(
 
 async fn endpoint<B: Body>(
     app: &App,
-    Asked { head, address, request_id }: Asked<'_>,
+    Asked { head, source, request_id }: Asked<'_>,
     arriving: &mut Arriving<'_, B>,
     found: Result<Found<'_>, Problem>,
     caller: &mut Option<Caller>,
@@ -126,41 +213,34 @@ async fn endpoint<B: Body>(
     match route.guarded {
         Guarded::Anyone(endpoint) => {
             let body = arriving.receive(route.takes).await?;
-            endpoint(app, &Input { segments, query, body, address, request_id }).await
+            endpoint(app, &Input { segments, query, body, source, request_id }).await
         }
         Guarded::Caller(endpoint) => {
             let who = auth::authenticate(&app.engine, &head.headers).await?;
             *caller = Some(who.caller());
             let body = arriving.receive(route.takes).await?;
-            endpoint(app, who, &Input { segments, query, body, address, request_id }).await
+            endpoint(app, who, &Input { segments, query, body, source, request_id }).await
         }
         Guarded::Admin(endpoint) => {
             let who = auth::authenticate(&app.engine, &head.headers).await?;
             *caller = Some(who.caller());
             let admin = auth::admin(&app.engine, who).await?;
             let body = arriving.receive(route.takes).await?;
-            endpoint(app, admin, &Input { segments, query, body, address, request_id }).await
+            endpoint(app, admin, &Input { segments, query, body, source, request_id }).await
         }
     }
 }
 
-/// HTTP/1.1 asks for exactly one Host header (RFC 9112 section 3.2); hyper does not check.
-fn one_host(head: &Parts) -> Result<(), Problem> {
-    let hosts = head.headers.get_all(HOST).iter().count();
-    match (head.version, hosts) {
-        (Version::HTTP_11, 1) | (Version::HTTP_10, 0 | 1) => Ok(()),
-        _ => Err(Problem::malformed("exactly one Host header is needed")),
-    }
-}
-
-/// What the future comes to, a panic included.
-async fn survive<F: Future>(future: F) -> Result<F::Output, Panicked> {
+/// What the future comes to, unless it panics or takes too long.
+async fn survive<F: Future>(future: F, progress: &Progress) -> Result<F::Output, Stopped> {
     let mut future = pin!(future);
     std::future::poll_fn(move |cx| {
         match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            // Whoever sets this polls once more.
+            Ok(Poll::Pending) if progress.is_overdue() => Poll::Ready(Err(Stopped::Overdue)),
             Ok(Poll::Pending) => Poll::Pending,
-            Err(_) => Poll::Ready(Err(Panicked)),
+            Err(_) => Poll::Ready(Err(Stopped::Panicked)),
         }
     })
     .await

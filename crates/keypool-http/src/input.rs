@@ -1,13 +1,12 @@
 //! What an endpoint is given of a request, once the caller's right to it is proven.
 
-use std::net::IpAddr;
-
 use keypool_engine::Origin;
 
 use crate::percent;
 use crate::problem::Problem;
 use crate::query::{self, Unknown};
 use crate::secret_buffer::SecretBuffer;
+use crate::source::Source;
 
 /// Path segments, query and body, not yet looked into, and who sends them.
 #[derive(Debug)]
@@ -18,8 +17,8 @@ pub(crate) struct Input<'r> {
     pub(crate) query: &'r str,
     /// The body; empty where the endpoint takes none.
     pub(crate) body: SecretBuffer,
-    /// Where the request comes from, if that is known.
-    pub(crate) address: Option<IpAddr>,
+    /// Where the request comes from.
+    pub(crate) source: Source,
     /// The request's id.
     pub(crate) request_id: &'r str,
 }
@@ -27,7 +26,8 @@ pub(crate) struct Input<'r> {
 impl Input<'_> {
     /// Who asks, as it is put on record of a change.
     pub(crate) fn origin(&self) -> Origin {
-        Origin::request(self.address, self.request_id)
+        let from = (self.source != Source::Process).then(|| self.source.to_string());
+        Origin::request(from.as_deref(), self.request_id)
     }
 
     /// What stands in the path for each `{…}` of the route.

@@ -7,14 +7,16 @@ use crate::problem::{Code, Problem};
 use crate::reply::Reply;
 use crate::request_id::{X_REQUEST_ID, fresh};
 use crate::request_log;
+use crate::source::Source;
 
 /// No answer of hyper's own is longer.
 const MOST: usize = 1024;
 
-/// What to write instead of `written`, if that is hyper's own answer: a head without our request id and no body.
+/// What to say instead of `written`, if that is hyper's own answer (a head without our request id and no body): the
+/// `refusal` that hyper was made to answer for, or else what its status stands for.
 ///
 /// Nothing of ours is taken for one: no body of ours holds a bare line break where a head has one.
-pub(crate) fn instead_of(written: &[u8], log_requests: bool) -> Option<Vec<u8>> {
+pub(crate) fn meant_by(written: &[u8], refusal: Option<&Problem>) -> Option<Problem> {
     // Every write passes here, with all that is still to be written: this has to cost the same for any length.
     if written.len() > MOST || !written.starts_with(b"HTTP/1.") {
         return None;
@@ -25,20 +27,21 @@ pub(crate) fn instead_of(written: &[u8], log_requests: bool) -> Option<Vec<u8>> 
     if is_ours || head.contains("\r\n\r\n") || !head.contains("content-length: 0") {
         return None;
     }
-    let problem = match rest.get(..3)? {
+    let by_status = match rest.get(..3)? {
         "400" => Problem::malformed("the request is not proper HTTP"),
         "414" => Problem::new(Code::UriTooLong, "the request's URI is too long"),
         "431" => Problem::new(Code::HeadersTooLarge, "the request's headers are too large"),
         _ => return None,
     };
-    Some(head_and_body(&problem, log_requests))
+    Some(refusal.cloned().unwrap_or(by_status))
 }
 
-fn head_and_body(problem: &Problem, log_requests: bool) -> Vec<u8> {
+/// The whole answer, as it goes over the wire, and its line in the log.
+pub(crate) fn head_and_body(problem: &Problem, peer: Source, log_requests: bool) -> Vec<u8> {
     let Reply { status, headers, body } = Reply::from(problem);
     let id = fresh();
     if log_requests {
-        request_log::write_unreadable(status, problem.code, &id);
+        request_log::write_unreadable(status, problem.code, &id, peer);
     }
     let reason = StatusCode::canonical_reason(&status).unwrap_or_default();
     let mut answer = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
@@ -73,12 +76,20 @@ mod tests {
             [("400", "malformed_request"), ("414", "uri_too_long"), ("431", "headers_too_large")]
         {
             let hypers = HYPERS.replace("400", status);
-            let ours = String::from_utf8(instead_of(hypers.as_bytes(), false).unwrap()).unwrap();
+            let meant = meant_by(hypers.as_bytes(), None).unwrap();
+            let ours = head_and_body(&meant, Source::Process, false);
+            let ours = String::from_utf8(ours).unwrap();
             assert!(ours.starts_with(&format!("HTTP/1.1 {status} ")), "{ours}");
             assert!(ours.contains("\r\nx-request-id: "), "{ours}");
             assert!(ours.contains("\r\ncache-control: no-store\r\n"), "{ours}");
             assert!(ours.contains(&format!("\"code\":\"{code}\"")), "{ours}");
         }
+    }
+
+    #[test]
+    fn says_what_hyper_was_made_to_answer_for() {
+        let refusal = Problem::new(Code::HeadTimeout, "the head took too long to arrive");
+        assert_eq!(meant_by(HYPERS.as_bytes(), Some(&refusal)), Some(refusal));
     }
 
     #[test]
@@ -90,7 +101,7 @@ mod tests {
         for (length, is_replaced) in [(MOST, true), (MOST + 1, false), (1 << 20, false)] {
             let written = of_length(length);
             assert_eq!(written.len(), length);
-            assert_eq!(instead_of(written.as_bytes(), false).is_some(), is_replaced, "{length}");
+            assert_eq!(meant_by(written.as_bytes(), None).is_some(), is_replaced, "{length}");
         }
     }
 
@@ -105,7 +116,7 @@ mod tests {
             "HTTP/1.1 400",
         ];
         for other in others {
-            assert_eq!(instead_of(other.as_bytes(), false), None, "{other}");
+            assert_eq!(meant_by(other.as_bytes(), None), None, "{other}");
         }
     }
 }

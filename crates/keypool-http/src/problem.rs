@@ -24,19 +24,24 @@ pub(crate) enum Code {
     UnknownConsumer,
     UnknownScope,
     MethodNotAllowed,
+    HeadTimeout,
     BodyTimeout,
     NameTaken,
     TierInUse,
     BodyTooLarge,
     UriTooLong,
+    ExpectationFailed,
     HeadersTooLarge,
     RateLimited,
     BudgetSpent,
     NoUsableKey,
+    Throttled,
     InternalError,
+    NotImplemented,
     StoreUnavailable,
     CommitInDoubt,
     Overloaded,
+    VersionNotSupported,
 }
 
 impl Code {
@@ -55,11 +60,13 @@ impl Code {
             Self::UnknownConsumer => (StatusCode::NOT_FOUND, "unknown_consumer"),
             Self::UnknownScope => (StatusCode::NOT_FOUND, "unknown_scope"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::HeadTimeout => (StatusCode::REQUEST_TIMEOUT, "head_timeout"),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
             Self::NameTaken => (StatusCode::CONFLICT, "name_taken"),
             Self::TierInUse => (StatusCode::CONFLICT, "tier_in_use"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::UriTooLong => (StatusCode::URI_TOO_LONG, "uri_too_long"),
+            Self::ExpectationFailed => (StatusCode::EXPECTATION_FAILED, "expectation_failed"),
             Self::HeadersTooLarge => {
                 (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large")
             }
@@ -67,10 +74,15 @@ impl Code {
             Self::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::BudgetSpent => (StatusCode::TOO_MANY_REQUESTS, "budget_spent"),
             Self::NoUsableKey => (StatusCode::TOO_MANY_REQUESTS, "no_usable_key"),
+            Self::Throttled => (StatusCode::TOO_MANY_REQUESTS, "throttled"),
             Self::InternalError => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
+            Self::NotImplemented => (StatusCode::NOT_IMPLEMENTED, "not_implemented"),
             Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
             Self::CommitInDoubt => (StatusCode::SERVICE_UNAVAILABLE, "commit_in_doubt"),
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            Self::VersionNotSupported => {
+                (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "version_not_supported")
+            }
         }
     }
 
@@ -123,6 +135,15 @@ impl Problem {
             Code::Unauthorized,
             "a valid token is needed, as the one header `Authorization: Bearer <token>`",
         )
+    }
+
+    /// No token, or none that is known, once too often.
+    pub(crate) fn throttled(secs: u32) -> Self {
+        Self::new(
+            Code::Throttled,
+            "too many requests without a valid token came from your address; a valid one is answered at any time",
+        )
+        .retry_after(secs.into())
     }
 
     /// No such path.

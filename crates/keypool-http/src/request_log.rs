@@ -12,6 +12,7 @@ use crate::answer::App;
 use crate::problem::Code;
 use crate::reply::Answer;
 use crate::routes;
+use crate::source::Source;
 
 /// What is known of a request whatever becomes of it.
 #[derive(Clone, Copy, Debug)]
@@ -20,19 +21,24 @@ pub(crate) struct Line<'r> {
     /// As it was sent.
     pub(crate) path: &'r str,
     pub(crate) request_id: &'r HeaderValue,
+    pub(crate) source: Source,
     pub(crate) took: Duration,
 }
 
-/// Writes the line. Failures of ours are logged even where requests are not.
+/// Writes the line. Failures of ours are logged even where requests are not, and what is throttled never.
 pub(crate) fn write(app: &App, line: &Line<'_>, caller: Option<Caller>, answer: &Answer) {
     let status = match answer {
         Ok(reply) => reply.status,
         Err(problem) => problem.code.status(),
     };
-    if !app.log_requests && !status.is_server_error() {
+    if !app.settings.log_requests && !status.is_server_error() {
         return;
     }
-    let code = answer.as_ref().err().map(|problem| problem.code.as_str());
+    let code = answer.as_ref().err().map(|problem| problem.code);
+    if code == Some(Code::Throttled) {
+        // Told once a second for all of them: whoever guesses at tokens does not get to fill the log.
+        return;
+    }
     let name = caller.and_then(|caller| app.engine.caller_name(caller));
     // The path may be known even where the method is not.
     let route = routes::pattern(line.path);
@@ -47,7 +53,8 @@ pub(crate) fn write(app: &App, line: &Line<'_>, caller: Option<Caller>, answer: 
                 ms = line.took.as_secs_f64() * 1000.0,
                 request_id = text(line.request_id),
                 caller = name.as_deref().unwrap_or("-"),
-                code,
+                from = %line.source,
+                code = code.map(Code::as_str),
                 "{}", $message
             )
         };
@@ -60,7 +67,12 @@ pub(crate) fn write(app: &App, line: &Line<'_>, caller: Option<Caller>, answer: 
 }
 
 /// The line for a request whose head could not be read, which hyper answers by itself.
-pub(crate) fn write_unreadable(status: StatusCode, code: Code, request_id: &HeaderValue) {
+pub(crate) fn write_unreadable(
+    status: StatusCode,
+    code: Code,
+    request_id: &HeaderValue,
+    peer: Source,
+) {
     tracing::info!(
         target: "keypool_http",
         method = "-",
@@ -70,6 +82,7 @@ pub(crate) fn write_unreadable(status: StatusCode, code: Code, request_id: &Head
         ms = 0.0,
         request_id = text(request_id),
         caller = "-",
+        from = %peer,
         code = code.as_str(),
         "answered"
     );

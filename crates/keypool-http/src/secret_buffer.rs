@@ -28,6 +28,12 @@ impl SecretBuffer {
         self.0.extend_from_slice(bytes);
     }
 
+    /// Takes away bytes from the start. The others move there; all are wiped in the end.
+    pub(crate) fn discard(&mut self, length: usize) {
+        let length = length.min(self.0.len());
+        self.0.drain(..length);
+    }
+
     /// The bytes.
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.0

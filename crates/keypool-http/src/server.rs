@@ -1,25 +1,19 @@
 //! The server: accepts connections, serves requests on them, and drains when it is told to stop.
 
-use std::convert::Infallible;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::server::graceful::GracefulShutdown;
 use keypool_engine::Engine;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 
-use crate::answer::{App, answer};
+use crate::answer::App;
+use crate::connection::converse;
 use crate::settings::HttpSettings;
-use crate::socket::{Progress, Socket};
-
-/// The most that is kept of a connection's input before it is understood: the head of a request.
-const MOST_BUFFERED: usize = 128 * 1024;
+use crate::source::Source;
 
 /// The pause after a failure to accept that is likely to last, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -52,14 +46,14 @@ pub async fn serve(
             biased;
             () = &mut shutdown => break,
             Some(ended) = connections.join_next() => report(ended),
-            (stream, peer) = accept(&listener) => {
-                let app = app.clone();
-                connections.spawn(converse(app, (stream, peer.ip()), settings, graceful.watcher()));
+            (stream, address) = accept(&listener) => {
+                let peer = Source::of(address.ip());
+                connections.spawn(converse(app.clone(), stream, peer, graceful.watcher()));
             }
         }
     }
     drop(listener);
-    drain(connections, graceful, settings.shutdown_timeout).await
+    drain(connections, graceful, app.settings.shutdown_timeout).await
 }
 
 async fn drain(
@@ -115,51 +109,6 @@ fn concerns_one_connection(error: &io::Error) -> bool {
             | ErrorKind::ConnectionRefused
             | ErrorKind::Interrupted
     )
-}
-
-/// Serves all requests of one connection.
-async fn converse(
-    app: App,
-    (stream, peer): (TcpStream, IpAddr),
-    settings: HttpSettings,
-    watcher: Watcher,
-) {
-    if let Err(error) = stream.set_nodelay(true) {
-        // The peer is gone; the first read will say so.
-        tracing::debug!(
-            target: "keypool_http",
-            error = &error as &dyn std::error::Error,
-            "TCP_NODELAY was refused"
-        );
-    }
-    let progress = Progress::default();
-    let socket = Socket::new(stream, settings, progress.clone());
-    let service = service_fn(move |request| {
-        let app = app.clone();
-        let answering = progress.begin();
-        async move {
-            let response = answer(&app, request, Some(peer)).await;
-            drop(answering);
-            Ok::<_, Infallible>(response)
-        }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        // The socket's own deadlines tell a slow head from an idle connection.
-        .header_read_timeout(None)
-        // Who closes its half after sending still wants the answer, and a draw under way is finished.
-        .half_close(true)
-        .max_buf_size(MOST_BUFFERED)
-        .max_header_size(MOST_BUFFERED)
-        .serve_connection(TokioIo::new(socket), service);
-    if let Err(error) = watcher.watch(connection).await {
-        // hyper's texts name what failed, never what was sent.
-        tracing::debug!(
-            target: "keypool_http",
-            error = &error as &dyn std::error::Error,
-            "a connection ended early"
-        );
-    }
 }
 
 /// Requests never panic outward, so a task that did is a bug.

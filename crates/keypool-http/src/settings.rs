@@ -1,18 +1,31 @@
 //! What an operator may set of how requests are served.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
-/// Deadlines and logging; a deadline of `None` is no limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use crate::source::TrustedProxies;
+
+/// Deadlines, bounds and logging; a deadline of `None` is no limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpSettings {
-    /// How long the head of a request may take to arrive, and then its body.
+    /// How long the head of a request may take to arrive.
+    pub header_timeout: Option<Duration>,
+    /// How long its body may take after that.
     pub read_timeout: Option<Duration>,
+    /// How long it may be, from the end of its head, until its answer begins.
+    pub request_timeout: Option<Duration>,
     /// How long the caller may take to accept an answer.
     pub write_timeout: Option<Duration>,
     /// How long a connection may stay open between two requests.
     pub idle_timeout: Option<Duration>,
     /// How long requests in flight may go on once the server shuts down.
     pub shutdown_timeout: Option<Duration>,
+    /// The most bytes of a request's head: 1,024 to 65,536.
+    pub max_header_bytes: usize,
+    /// The most requests on one connection, if there is a limit.
+    pub max_requests: Option<NonZeroU64>,
+    /// Whose word is taken on where a request comes from.
+    pub trusted_proxies: TrustedProxies,
     /// Whether each request is logged; failures of the server always are.
     pub log_requests: bool,
 }
@@ -20,10 +33,15 @@ pub struct HttpSettings {
 impl Default for HttpSettings {
     fn default() -> Self {
         Self {
+            header_timeout: Some(Duration::from_secs(10)),
             read_timeout: Some(Duration::from_secs(30)),
+            request_timeout: Some(Duration::from_secs(60)),
             write_timeout: Some(Duration::from_secs(30)),
             idle_timeout: Some(Duration::from_secs(120)),
             shutdown_timeout: Some(Duration::from_secs(30)),
+            max_header_bytes: 16 * 1024,
+            max_requests: NonZeroU64::new(100_000),
+            trusted_proxies: TrustedProxies::default(),
             log_requests: true,
         }
     }

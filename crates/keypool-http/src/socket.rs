@@ -1,67 +1,69 @@
-//! A connection with deadlines: hyper has one for the head of a request, which is also that for an idle connection, and
-//! none for writing. Here the three are apart.
+//! A connection with a gate and deadlines: hyper has one deadline for the head of a request, which is also that for an
+//! idle connection, and none for writing. Here the three are apart.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use crate::connection::Connection;
+use crate::gate::Gate;
 use crate::own_answer;
+use crate::problem::{Code, Problem};
+use crate::progress::{Progress, Step};
 use crate::settings::HttpSettings;
+use crate::source::Source;
 
-/// Tells a connection which request it is at: odd while one is being answered, even in between.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Progress(Arc<AtomicU64>);
+/// What hyper is given in place of a request that is refused: it is none, so that hyper answers 400 and ends.
+const NO_REQUEST: &[u8] = b"\0";
 
-/// A request that is being answered, until this is dropped.
-#[derive(Debug)]
-pub(crate) struct Answering(Progress);
+/// A peer that may still be sending is listened to for so long after our last word: were the socket closed at once, what
+/// it sends would come back as a reset and could take that word with it.
+const LINGER: Duration = Duration::from_secs(1);
 
-/// A byte stream whose reads and writes end in time.
+/// So much of what it sends is taken in meanwhile, and thrown away.
+const LINGER_BYTES: usize = 40 * 1024 * 1024;
+
+/// A byte stream of whole requests, whose reads and writes end in time.
 #[derive(Debug)]
 pub(crate) struct Socket<S> {
     stream: S,
-    settings: HttpSettings,
+    settings: Arc<HttpSettings>,
+    peer: Source,
     progress: Progress,
     /// What `progress` was when the socket last looked.
-    seen: u64,
+    seen: Step,
     /// Whether something of the next request has arrived. A new connection counts as one whose request is under way.
     has_heard: bool,
+    gate: Gate,
+    /// Why no further request is read.
+    refusal: Option<Problem>,
     reading: Deadline,
     writing: Deadline,
     /// What is written in place of an answer of hyper's own.
     instead: Vec<u8>,
+    /// What was thrown away after our last word, once it is said.
+    lingered: Option<usize>,
 }
 
 /// A moment that may come while a stream keeps one waiting.
 #[derive(Debug, Default)]
-struct Deadline {
+pub(crate) struct Deadline {
     sleep: Option<Pin<Box<Sleep>>>,
     is_set: bool,
 }
 
-impl Progress {
-    /// A request's head is read, and its answer begins.
-    pub(crate) fn begin(&self) -> Answering {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Answering(self.clone())
-    }
-}
-
-impl Drop for Answering {
-    fn drop(&mut self) {
-        self.0.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 impl Deadline {
     /// An error once the stream has kept one waiting for `limit` since the first call after `clear`.
-    fn poll(&mut self, limit: Option<Duration>, cx: &mut Context<'_>) -> Poll<io::Error> {
+    pub(crate) fn poll(
+        &mut self,
+        limit: Option<Duration>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Error> {
         let Some(limit) = limit else { return Poll::Pending };
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
         if !self.is_set {
@@ -73,39 +75,114 @@ impl Deadline {
         Poll::Ready(io::ErrorKind::TimedOut.into())
     }
 
-    fn clear(&mut self) {
+    /// Begins anew with the next call of `poll`.
+    pub(crate) fn clear(&mut self) {
         self.is_set = false;
     }
 }
 
 impl<S> Socket<S> {
     /// Watches over a new connection.
-    pub(crate) fn new(stream: S, settings: HttpSettings, progress: Progress) -> Self {
+    pub(crate) fn new(stream: S, settings: Arc<HttpSettings>, connection: &Connection) -> Self {
         Self {
             stream,
-            settings,
-            progress,
-            seen: 0,
+            peer: connection.peer,
+            progress: connection.progress.clone(),
+            seen: Step::default(),
             has_heard: true,
+            gate: Gate::new(settings.max_header_bytes),
+            refusal: None,
             reading: Deadline::default(),
             writing: Deadline::default(),
             instead: Vec::new(),
+            lingered: None,
+            settings,
+        }
+    }
+
+    /// Looks whether another request is under way, or none any more.
+    fn look(&mut self) {
+        let step = self.progress.step();
+        if step != self.seen {
+            self.seen = step;
+            self.has_heard = self.gate.is_holding();
+            self.reading.clear();
         }
     }
 
     /// How long the stream may be silent now.
-    fn read_limit(&mut self) -> Option<Duration> {
-        let now = self.progress.0.load(Ordering::Relaxed);
-        if now != self.seen {
-            self.seen = now;
-            self.has_heard = false;
-            self.reading.clear();
+    fn read_limit(&self) -> Option<Duration> {
+        match (self.seen.is_answering(), self.has_heard) {
+            (true, _) => None,
+            (false, true) => self.settings.header_timeout,
+            (false, false) => self.settings.idle_timeout,
         }
-        match (now % 2, self.has_heard) {
-            (1, _) => None,
-            (_, true) => self.settings.read_timeout,
-            (_, false) => self.settings.idle_timeout,
+    }
+
+    /// Whether hyper is to see the end of what the peer sends, whatever it sends.
+    fn is_over(&self) -> bool {
+        let is_between = !self.progress.step().is_answering();
+        self.refusal.is_some() || (self.gate.is_last() && is_between)
+    }
+
+    /// Reads no further request, and has hyper answer.
+    fn refuse(&mut self, problem: Problem, buf: &mut ReadBuf<'_>) {
+        self.refusal = Some(problem);
+        self.progress.end_early();
+        buf.put_slice(NO_REQUEST);
+    }
+}
+
+impl<S: AsyncRead + Unpin> Socket<S> {
+    /// Reads until something may pass the gate, or the stream ends.
+    fn poll_request(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<Result<(), Problem>>> {
+        let start = buf.filled().len();
+        self.look();
+        match self.gate.pour(buf) {
+            Ok(false) => {}
+            poured => return Poll::Ready(Ok(poured.map(drop))),
         }
+        while let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, buf) {
+            if !self.has_heard {
+                self.has_heard = true;
+                self.reading.clear();
+            }
+            read?;
+            if buf.filled().len() == start {
+                return Poll::Ready(Ok(Ok(())));
+            }
+            let sifted = self.gate.sift(buf, start);
+            if sifted.is_err() || buf.filled().len() > start {
+                return Poll::Ready(Ok(sifted));
+            }
+        }
+        let error = ready!(self.reading.poll(self.read_limit(), cx));
+        if self.gate.is_holding() && !self.seen.is_answering() {
+            let problem = Problem::new(Code::HeadTimeout, "the head took too long to arrive");
+            return Poll::Ready(Ok(Err(problem)));
+        }
+        Poll::Ready(Err(error))
+    }
+
+    /// Listens for a while to a peer that was told that nothing more is heard.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut memory = [0; 16 * 1024];
+        let thrown_away = self.lingered.get_or_insert_default();
+        while *thrown_away < LINGER_BYTES {
+            let mut buf = ReadBuf::new(&mut memory);
+            let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, &mut buf) else {
+                return self.reading.poll(Some(LINGER), cx).map(drop);
+            };
+            if read.is_err() || buf.filled().is_empty() {
+                break;
+            }
+            *thrown_away = thrown_away.saturating_add(buf.filled().len());
+        }
+        Poll::Ready(())
     }
 }
 
@@ -116,15 +193,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let limit = this.read_limit();
-        if let Poll::Ready(read) = Pin::new(&mut this.stream).poll_read(cx, buf) {
-            if !this.has_heard {
-                this.has_heard = true;
-                this.reading.clear();
-            }
-            return Poll::Ready(read);
+        if this.is_over() {
+            return Poll::Ready(Ok(()));
         }
-        this.reading.poll(limit, cx).map(Err)
+        let start = buf.filled().len();
+        if let Err(problem) = ready!(this.poll_request(cx, buf))? {
+            buf.set_filled(start);
+            this.refuse(problem, buf);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -146,7 +223,7 @@ impl<S: AsyncWrite + Unpin> Socket<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -163,9 +240,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         let this = &mut *self;
         ready!(this.poll_instead(cx))?;
         if let [only] = bufs
-            && let Some(instead) = own_answer::instead_of(only, this.settings.log_requests)
+            && let Some(problem) = own_answer::meant_by(only, this.refusal.as_ref())
         {
-            this.instead = instead;
+            this.progress.end_early();
+            let log = this.settings.log_requests;
+            this.instead = own_answer::head_and_body(&problem, this.peer, log);
             return Poll::Ready(Ok(only.len()));
         }
         match Pin::new(&mut this.stream).poll_write_vectored(cx, bufs) {
@@ -194,8 +273,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_instead(cx))?;
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let this = &mut *self;
+        if this.lingered.is_none() {
+            ready!(this.poll_instead(cx))?;
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            this.reading.clear();
+        }
+        if this.progress.ends_early() {
+            ready!(this.poll_linger(cx));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

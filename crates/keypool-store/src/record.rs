@@ -16,11 +16,10 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// A request from this address, where it is known, under this id.
+    /// A request from this address or the like, where it is known, under this id.
     #[must_use]
-    pub fn request(address: Option<std::net::IpAddr>, request_id: &str) -> Origin {
-        let from = address.map(|address| address.to_string().into());
-        Origin { from, request_id: Some(request_id.into()) }
+    pub fn request(from: Option<&str>, request_id: &str) -> Origin {
+        Origin { from: from.map(Arc::from), request_id: Some(request_id.into()) }
     }
 
     /// A command of the binary, by its name, such as `keypooler import`.

@@ -19,11 +19,18 @@ const A_TOKEN: &str =
     "1 to 1024 visible ASCII characters without spaces, as it is sent as a bearer token";
 const A_PATH: &str = "the path of a file (DATABASE_URL takes the URL of a database)";
 const SECONDS: &str = "a whole number of seconds from 0 (no timeout) to 31536000";
+const A_LIMIT: &str = "a whole number from 0 (no limit) to 1000000000";
 
 /// All settings, in the order of the documentation.
 pub(crate) const SETTINGS: &[Setting] = &[
     setting("ADMIN_TOKEN", "", A_TOKEN),
     setting("ADMIN_TOKEN_FILE", "", "the path of a file that holds the admin token"),
+    setting("ADMIN_TOKEN_PREVIOUS", "", A_TOKEN),
+    setting(
+        "ADMIN_TOKEN_PREVIOUS_FILE",
+        "",
+        "the path of a file that holds the admin token that was valid before",
+    ),
     setting("ENCRYPTION_KEY", "", "64 hexadecimal digits (32 bytes)"),
     setting(
         "ENCRYPTION_KEY_FILE",
@@ -44,10 +51,19 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("DB_SYNCHRONOUS", "full", "full or normal"),
     setting("SERVER_HOST", "::", "an IP address, such as :: (all addresses), 0.0.0.0 or 127.0.0.1"),
     setting("SERVER_PORT", "8080", "a port from 0 (any free one) to 65535"),
+    setting("SERVER_HEADER_TIMEOUT_SECONDS", "10", SECONDS),
     setting("SERVER_READ_TIMEOUT_SECONDS", "30", SECONDS),
+    setting("SERVER_REQUEST_TIMEOUT_SECONDS", "60", SECONDS),
     setting("SERVER_WRITE_TIMEOUT_SECONDS", "30", SECONDS),
     setting("SERVER_IDLE_TIMEOUT_SECONDS", "120", SECONDS),
     setting("SERVER_SHUTDOWN_TIMEOUT_SECONDS", "30", SECONDS),
+    setting(
+        "TRUSTED_PROXIES",
+        "",
+        "addresses, networks such as 10.0.0.0/8, and the word unix, with commas between them",
+    ),
+    setting("SERVER_MAX_HEADER_BYTES", "16384", "a whole number of bytes from 1024 to 65536"),
+    setting("SERVER_MAX_REQUESTS_PER_CONNECTION", "100000", A_LIMIT),
     setting("LOG_LEVEL", "info", "trace, debug, info, warn or error"),
     setting("LOG_FORMAT", "json", "json or pretty"),
     setting(

@@ -2,9 +2,13 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::net::IpAddr;
+use std::num::NonZeroU64;
 use std::os::unix::ffi::OsStringExt;
+use std::time::Duration;
 
 use keypool_engine::Synchronous;
+use keypool_http::HttpSettings;
 
 use super::*;
 
@@ -69,10 +73,7 @@ fn defaults_are_the_original_s() {
     assert!(matches!(settings.database.file().synchronous, Synchronous::Full));
     assert_eq!(settings.server.host, "::".parse::<IpAddr>().unwrap());
     assert_eq!(settings.server.port, Port::Default(8080));
-    assert_eq!(settings.server.read_timeout, seconds(30));
-    assert_eq!(settings.server.write_timeout, seconds(30));
-    assert_eq!(settings.server.idle_timeout, seconds(120));
-    assert_eq!(settings.server.shutdown_timeout, seconds(30));
+    assert_eq!(settings.server.http, HttpSettings::default());
     let log = LogSettings {
         level: LevelFilter::INFO,
         format: LogFormat::Json,
@@ -93,10 +94,15 @@ fn reads_every_variable() {
         ("DB_SYNCHRONOUS", "normal"),
         ("SERVER_HOST", "127.0.0.1"),
         ("SERVER_PORT", "9090"),
+        ("SERVER_HEADER_TIMEOUT_SECONDS", "4"),
         ("SERVER_READ_TIMEOUT_SECONDS", "1"),
+        ("SERVER_REQUEST_TIMEOUT_SECONDS", "5"),
         ("SERVER_WRITE_TIMEOUT_SECONDS", "2"),
         ("SERVER_IDLE_TIMEOUT_SECONDS", "3"),
         ("SERVER_SHUTDOWN_TIMEOUT_SECONDS", "0"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8, unix"),
+        ("SERVER_MAX_HEADER_BYTES", "2048"),
+        ("SERVER_MAX_REQUESTS_PER_CONNECTION", "7"),
         ("LOG_LEVEL", "debug"),
         ("LOG_FORMAT", "pretty"),
         ("LOG_REQUESTS", "F"),
@@ -109,10 +115,19 @@ fn reads_every_variable() {
     assert!(matches!(settings.database.file().synchronous, Synchronous::Normal));
     assert_eq!(settings.server.host, "127.0.0.1".parse::<IpAddr>().unwrap());
     assert_eq!(settings.server.port, Port::Asked(9090));
-    assert_eq!(settings.server.read_timeout, seconds(1));
-    assert_eq!(settings.server.write_timeout, seconds(2));
-    assert_eq!(settings.server.idle_timeout, seconds(3));
-    assert_eq!(settings.server.shutdown_timeout, None);
+    let http = HttpSettings {
+        header_timeout: seconds(4),
+        read_timeout: seconds(1),
+        request_timeout: seconds(5),
+        write_timeout: seconds(2),
+        idle_timeout: seconds(3),
+        shutdown_timeout: None,
+        max_header_bytes: 2048,
+        max_requests: NonZeroU64::new(7),
+        trusted_proxies: "unix 10.0.0.0/8".parse().unwrap(),
+        log_requests: false,
+    };
+    assert_eq!(settings.server.http, http);
     let log = LogSettings {
         level: LevelFilter::DEBUG,
         format: LogFormat::Pretty,
@@ -164,6 +179,8 @@ fn every_setting_is_refused_by_name_and_without_its_value() {
         ("ADMIN_TOKEN", "hush hush"),
         ("ADMIN_TOKEN", "hüsh"),
         ("ADMIN_TOKEN_FILE", "/nowhere/hush"),
+        ("ADMIN_TOKEN_PREVIOUS", "hush hush"),
+        ("ADMIN_TOKEN_PREVIOUS_FILE", "/nowhere/hush"),
         ("ENCRYPTION_KEY", "hush"),
         ("ENCRYPTION_KEY_FILE", "/nowhere/hush"),
         ("DATABASE_URL", "postgres://hush/hush"),
@@ -183,6 +200,11 @@ fn every_setting_is_refused_by_name_and_without_its_value() {
         ("SERVER_HOST", "localhost"),
         ("SERVER_PORT", "65536"),
         ("SERVER_PORT", "hush"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8, hush"),
+        ("SERVER_HEADER_TIMEOUT_SECONDS", "10s"),
+        ("SERVER_REQUEST_TIMEOUT_SECONDS", "1m"),
+        ("SERVER_MAX_HEADER_BYTES", "1023"),
+        ("SERVER_MAX_REQUESTS_PER_CONNECTION", "-1"),
         ("SERVER_READ_TIMEOUT_SECONDS", "30s"),
         ("SERVER_WRITE_TIMEOUT_SECONDS", "-1"),
         ("SERVER_IDLE_TIMEOUT_SECONDS", "1.5"),
@@ -289,9 +311,11 @@ fn an_empty_encryption_key_file_does_not_mean_plain_text() {
 
 #[test]
 fn a_secret_and_its_file_contradict_each_other() {
-    for (name, file_name) in
-        [("ADMIN_TOKEN", "ADMIN_TOKEN_FILE"), ("ENCRYPTION_KEY", "ENCRYPTION_KEY_FILE")]
-    {
+    for (name, file_name) in [
+        ("ADMIN_TOKEN", "ADMIN_TOKEN_FILE"),
+        ("ADMIN_TOKEN_PREVIOUS", "ADMIN_TOKEN_PREVIOUS_FILE"),
+        ("ENCRYPTION_KEY", "ENCRYPTION_KEY_FILE"),
+    ] {
         let refused = message(from_env(&[(name, KEY), (file_name, "/nowhere/hush")]));
         let expected = format!("{name} and {file_name} contradict each other: set one of them");
         assert_eq!(refused, expected);
@@ -304,7 +328,20 @@ fn a_secret_and_its_file_contradict_each_other() {
 #[test]
 fn a_short_admin_token_is_a_warning() {
     assert!(from_env(&[("ADMIN_TOKEN", "sixteen-letters!")]).unwrap().warnings.is_empty());
-    assert_eq!(from_env(&[("ADMIN_TOKEN", "fifteen-letters")]).unwrap().warnings.len(), 1);
+    for name in ["ADMIN_TOKEN", "ADMIN_TOKEN_PREVIOUS"] {
+        let warnings = from_env(&[(name, "fifteen-letters")]).unwrap().warnings;
+        assert!(matches!(warnings[..], [warning] if warning.starts_with(&format!("{name} is"))));
+    }
+}
+
+#[test]
+fn the_admin_token_of_before_is_another_one() {
+    let settings = from_env(&[("ADMIN_TOKEN_PREVIOUS", "the-token-of-before")]).unwrap();
+    assert_eq!(token(&settings), TOKEN);
+    let previous = settings.previous_admin_token.unwrap();
+    assert_eq!(previous.expose_secret(), "the-token-of-before");
+    let alone = read_exactly("", &[("ADMIN_TOKEN_PREVIOUS", TOKEN)], &[], Mode::Serve);
+    assert!(message(alone).starts_with("ADMIN_TOKEN is required"));
 }
 
 #[test]

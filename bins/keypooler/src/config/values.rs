@@ -1,6 +1,7 @@
 //! Reads the text of a setting into a type that cannot be wrong. `None` is for what does not fit.
 
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -15,6 +16,11 @@ pub(crate) fn number<T: FromStr + PartialOrd>(text: &str, range: RangeInclusive<
 pub(crate) fn timeout(text: &str) -> Option<Option<Duration>> {
     let secs = number(text, 0..=31_536_000)?;
     Some((secs > 0).then(|| Duration::from_secs(secs)))
+}
+
+/// How many there may be at most; 0 stands for no limit.
+pub(crate) fn limit(text: &str) -> Option<Option<NonZeroU64>> {
+    number(text, 0..=1_000_000_000).map(NonZeroU64::new)
 }
 
 /// Milliseconds, as many as SQLite takes for its busy timeout.
@@ -96,6 +102,13 @@ mod tests {
         for text in ["-1", "31536001", "1.5", "30s", "", " 1"] {
             assert_eq!(timeout(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_limit_of_0_is_none() {
+        assert_eq!(limit("0"), Some(None));
+        assert_eq!(limit("7"), Some(NonZeroU64::new(7)));
+        assert_eq!(limit("1000000001"), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::pool::Step::Panic;
 use crate::pool::{ADMIN, Answer, Pool, Scripted, request};
 
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -34,7 +34,7 @@ impl<'a> MakeWriter<'a> for Log {
 
 impl Log {
     /// Collects what this thread logs, on all levels.
-    fn start() -> (Self, tracing::subscriber::DefaultGuard) {
+    pub(crate) fn start() -> (Self, tracing::subscriber::DefaultGuard) {
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .json()
@@ -45,15 +45,20 @@ impl Log {
         (log, guard)
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
-    /// The lines of requests.
-    fn requests(&self) -> Vec<Value> {
+    /// Our own lines.
+    pub(crate) fn lines(&self) -> Vec<Value> {
         let text = self.text();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         lines.filter(|line| line["target"] == "keypool_http").collect()
+    }
+
+    /// Those of requests.
+    fn requests(&self) -> Vec<Value> {
+        self.lines().into_iter().filter(|line| line["fields"]["status"].is_u64()).collect()
     }
 }
 
@@ -72,7 +77,7 @@ async fn each_request_leaves_one_line() {
     let fields = &line["fields"];
     assert_eq!((&fields["method"], &fields["path"]), (&"GET".into(), &"/key".into()));
     assert_eq!((&fields["route"], &fields["status"]), (&"/key".into(), &200.into()));
-    assert_eq!(fields["caller"], "c");
+    assert_eq!((&fields["caller"], &fields["from"]), (&"c".into(), &"process".into()));
     assert_eq!(fields["request_id"].as_str(), drawn.header("x-request-id"));
     assert!(fields["ms"].as_f64().is_some_and(|ms| ms >= 0.0));
     assert!(fields.get("code").is_none());

@@ -31,5 +31,7 @@ mod remove_scope;
 mod server;
 mod show_pool_health;
 mod update_consumer;
+mod sockets;
+mod throttle;
 mod update_tier;
 mod update_tier_by_id;

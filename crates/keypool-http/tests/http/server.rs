@@ -1,95 +1,16 @@
 //! How the API is carried: connections, deadlines, and the end of the server, over real sockets.
 
-use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
-use keypool_http::{Drained, HttpSettings, serve};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
-use tokio::task::JoinSet;
+use keypool_http::{Drained, HttpSettings};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::pool::{ADMIN, Pool};
+use crate::sockets::{Server, get};
 
 const SHORT: Option<Duration> = Some(Duration::from_millis(50));
-
-struct Server {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    serving: JoinSet<Drained>,
-}
-
-impl Server {
-    async fn start(pool: &Pool, settings: HttpSettings) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let mut serving = JoinSet::new();
-        serving.spawn(serve(pool.engine.clone(), listener, settings, async {
-            stopped.await.unwrap();
-        }));
-        Self { address, stop, serving }
-    }
-
-    async fn connect(&self) -> Connection {
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        Connection { stream, unread: Vec::new() }
-    }
-
-    async fn stop(self) -> Drained {
-        let Self { stop, mut serving, .. } = self;
-        stop.send(()).unwrap();
-        serving.join_next().await.unwrap().unwrap()
-    }
-}
-
-struct Connection {
-    stream: TcpStream,
-    unread: Vec<u8>,
-}
-
-impl Connection {
-    async fn send(&mut self, text: &str) {
-        self.stream.write_all(text.as_bytes()).await.unwrap();
-    }
-
-    async fn more(&mut self) -> usize {
-        self.stream.read_buf(&mut self.unread).await.unwrap()
-    }
-
-    /// The next head, up to its empty line.
-    async fn head(&mut self) -> String {
-        loop {
-            let end = self.unread.windows(4).position(|bytes| bytes == b"\r\n\r\n");
-            if let Some(end) = end {
-                let head = self.unread.drain(..end + 4).collect();
-                return String::from_utf8(head).unwrap();
-            }
-            assert_ne!(self.more().await, 0, "the connection ended within a head");
-        }
-    }
-
-    /// The next answer: its head and its body.
-    async fn answer(&mut self) -> (String, String) {
-        let head = self.head().await;
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-        let length: usize = length.unwrap().parse().unwrap();
-        while self.unread.len() < length {
-            assert_ne!(self.more().await, 0, "the connection ended within a body");
-        }
-        (head, String::from_utf8(self.unread.drain(..length).collect()).unwrap())
-    }
-
-    /// Everything up to the connection's end.
-    async fn rest(mut self) -> String {
-        while self.stream.read_buf(&mut self.unread).await.is_ok_and(|read| read > 0) {}
-        String::from_utf8(self.unread).unwrap()
-    }
-}
-
-fn get(path: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ADMIN}\r\n\r\n")
-}
 
 fn post_head(path: &str, length: usize) -> String {
     format!(
@@ -139,43 +60,149 @@ async fn who_closes_its_half_still_gets_the_answer() {
     assert!(connection.rest().await.ends_with("\r\n\r\n[]"));
 }
 
+fn with_headers(headers: &str) -> String {
+    format!("POST /admin/tiers HTTP/1.1\r\nHost: x\r\n{headers}\r\n")
+}
+
 #[tokio::test]
-async fn what_hyper_refuses_looks_like_ours() {
+async fn a_head_that_is_refused_gets_an_answer_of_ours_and_ends_the_connection() {
     let pool = Pool::new().await;
     let server = Server::start(&pool, HttpSettings::default()).await;
     let long = "x".repeat(70_000);
-    let cases = [
-        ("nonsense\r\n\r\n".to_owned(), 400, "malformed_request"),
-        ("GET /a b HTTP/1.1\r\n\r\n".to_owned(), 400, "malformed_request"),
-        ("GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n".to_owned(), 400, "malformed_request"),
-        (get(&format!("/{long}")), 414, "uri_too_long"),
-        (
-            format!("GET / HTTP/1.1\r\nA: {long}\r\nB: {long}\r\nC: {long}\r\n\r\n"),
-            431,
-            "headers_too_large",
-        ),
+    let malformed = [
+        "nonsense\r\n\r\n",
+        "GET / HTTP/1.1\r\nA: \0\r\n\r\n",
+        "GET /\0 HTTP/1.1\r\n\r\n",
+        "\0\0\0\0\r\n\r\n",
+        "GET /a b HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\n\r\n",
+        &with_headers("A : b\r\n"),
+        &with_headers("A: b\rc\r\n"),
+        &with_headers("no header\r\n"),
+        &with_headers("Content-Length : 5\r\n"),
+        &with_headers("Transfer-Encoding\r\n : chunked\r\n"),
+        &with_headers("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"),
+        &get("/health").replace("Host: localhost\r\n", ""),
+        &get("/health").replace("Host: localhost\r\n", "Host: a\r\nHost: a\r\n"),
+        &get("/health").replace("localhost", "a b"),
+        &get("http://user@localhost/health"),
+        &get("/health").replace("/health", "localhost"),
     ];
-    for (sent, status, code) in cases {
+    let others = [
+        (get(&format!("/{long}")), 414, "uri_too_long"),
+        (with_headers(&format!("A: {long}\r\n")), 431, "headers_too_large"),
+        (with_headers(&"A: b\r\n".repeat(100)), 431, "headers_too_large"),
+        (with_headers("Transfer-Encoding: gzip, chunked\r\n"), 501, "not_implemented"),
+        (with_headers("Expect: a miracle\r\n"), 417, "expectation_failed"),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 505, "version_not_supported"),
+        (get("x:443").replace("GET", "CONNECT"), 501, "not_implemented"),
+        (get("*").replace("GET", "OPTIONS"), 501, "not_implemented"),
+    ];
+    let malformed = malformed.map(|sent| (sent.to_owned(), 400, "malformed_request"));
+    for (sent, status, code) in malformed.into_iter().chain(others) {
         let mut connection = server.connect().await;
-        connection.send(&sent).await;
+        connection.send(&(sent.clone() + &get("/health"))).await;
         let (head, body) = connection.answer().await;
-        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{sent:?}: {head}{body}");
         assert!(head.contains("x-request-id: ") && head.contains("cache-control: no-store\r\n"));
-        assert!(body.contains(&format!("\"code\":\"{code}\"")), "{body}");
-        assert_eq!(connection.rest().await, "", "the connection ends");
+        assert!(head.contains("connection: close\r\n"), "{head}");
+        assert!(body.contains(&format!("\"code\":\"{code}\"")), "{sent:?}: {body}");
+        assert_eq!(connection.rest().await, "", "nothing after it is a request");
     }
 }
 
 #[tokio::test]
-async fn a_request_without_host_is_malformed() {
+async fn an_absolute_target_is_served_and_trace_is_a_method_like_others() {
     let pool = Pool::new().await;
     let server = Server::start(&pool, HttpSettings::default()).await;
-    for (sent, status) in [("HTTP/1.1\r\n", 400), ("HTTP/1.0\r\n", 200)] {
+    let mut connection = server.connect().await;
+    connection.send(&get("http://elsewhere.example:80/health")).await;
+    assert!(connection.answer().await.0.starts_with("HTTP/1.1 200 "));
+    connection.send(&get("/health").replace("GET", "TRACE")).await;
+    let (head, body) = connection.answer().await;
+    assert!(head.starts_with("HTTP/1.1 405 ") && head.contains("allow: GET, HEAD\r\n"), "{head}");
+    assert!(!body.contains(ADMIN));
+}
+
+#[tokio::test]
+async fn who_sends_two_tokens_is_refused_and_gets_no_further() {
+    let pool = Pool::new().await;
+    let server = Server::start(&pool, HttpSettings::default()).await;
+    let mut connection = server.connect().await;
+    let token = format!("Authorization: Bearer {ADMIN}\r\n");
+    let two = get("/admin/keys").replace(&token, &token.repeat(2));
+    connection.send(&(two + &get("/health"))).await;
+    let (head, _) = connection.answer().await;
+    assert!(head.starts_with("HTTP/1.1 401 ") && head.contains("connection: close\r\n"), "{head}");
+    assert_eq!(connection.rest().await, "");
+}
+
+#[tokio::test]
+async fn a_body_in_chunks_is_the_last_of_its_connection() {
+    let pool = Pool::new().await;
+    let server = Server::start(&pool, HttpSettings::default()).await;
+    let head = post_head("/admin/consumers", 0).replace("Expect: 100-continue\r\n", "");
+    let head = head.replace("Content-Length: 0", "Transfer-Encoding: chunked");
+    let cases = [
+        ("5\r\n{\"nam\r\n8\r\ne\":\"c1\"}\r\n0\r\n\r\n", 201),
+        ("d;extension=1\r\n{\"name\":\"c2\"}\r\n0\r\nTrailer: x\r\n\r\n", 201),
+        ("x\r\n{\"name\":\"c3\"}\r\n0\r\n\r\n", 400),
+        ("d\r\n{\"name\":\"c4\"}0\r\n\r\n", 400),
+        ("fffffffffffffffff\r\n", 400),
+    ];
+    for (chunks, status) in cases {
         let mut connection = server.connect().await;
-        connection.send(&format!("GET /health {sent}\r\n")).await;
-        let (head, _) = connection.answer().await;
-        assert!(head.contains(&format!(" {status} ")), "{head}");
+        connection.send(&(head.clone() + chunks + &get("/health"))).await;
+        let (head, body) = connection.answer().await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{chunks:?}: {head}{body}");
+        assert!(head.contains("connection: close\r\n"), "{head}");
+        assert_eq!(connection.rest().await, "", "{chunks:?}: nothing after it is a request");
     }
+}
+
+#[tokio::test]
+async fn a_connection_has_so_many_requests_and_no_more() {
+    let pool = Pool::new().await;
+    let settings = HttpSettings { max_requests: NonZeroU64::new(3), ..HttpSettings::default() };
+    let server = Server::start(&pool, settings).await;
+    let mut connection = server.connect().await;
+    connection.send(&get("/health").repeat(4)).await;
+    for ends in [false, false, true] {
+        let (head, _) = connection.answer().await;
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        assert_eq!(head.contains("connection: close\r\n"), ends, "{head}");
+    }
+    assert_eq!(connection.rest().await, "");
+}
+
+#[tokio::test]
+async fn a_request_has_its_time_whatever_it_waits_for() {
+    let pool = Pool::new().await;
+    let settings =
+        HttpSettings { read_timeout: None, request_timeout: SHORT, ..HttpSettings::default() };
+    let server = Server::start(&pool, settings).await;
+    let mut connection = server.connect().await;
+    for _ in 0..2 {
+        connection.send(&get("/health")).await;
+        assert!(connection.answer().await.0.starts_with("HTTP/1.1 200 "));
+    }
+    connection.send(&post_head("/admin/consumers", 12)).await;
+    assert_eq!(connection.head().await, "HTTP/1.1 100 Continue\r\n\r\n");
+    let (head, body) = connection.answer().await;
+    assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("connection: close\r\n"), "{head}");
+    assert!(body.contains("\"code\":\"commit_in_doubt\""), "{body}");
+    assert_eq!(connection.rest().await, "");
+}
+
+#[tokio::test]
+async fn a_request_of_http_1_0_needs_no_host() {
+    let pool = Pool::new().await;
+    let server = Server::start(&pool, HttpSettings::default()).await;
+    let mut connection = server.connect().await;
+    connection.send("GET /health HTTP/1.0\r\n\r\n").await;
+    let (head, _) = connection.answer().await;
+    assert!(head.contains(" 200 "), "{head}");
 }
 
 #[tokio::test]
@@ -222,20 +249,23 @@ async fn a_slow_body_is_408() {
 }
 
 #[tokio::test]
-async fn a_slow_head_ends_the_connection() {
+async fn a_slow_head_is_408_and_silence_the_end() {
     let pool = Pool::new().await;
-    let settings = HttpSettings { read_timeout: SHORT, ..HttpSettings::default() };
+    let settings = HttpSettings { header_timeout: SHORT, ..HttpSettings::default() };
     let server = Server::start(&pool, settings).await;
     assert_eq!(server.connect().await.rest().await, "", "nothing came");
     let mut connection = server.connect().await;
     connection.send("GET /health HTTP/1.1\r\n").await;
-    assert_eq!(connection.rest().await, "", "half a head came");
+    let (head, body) = connection.answer().await;
+    assert!(head.starts_with("HTTP/1.1 408 ") && head.contains("connection: close\r\n"), "{head}");
+    assert!(body.contains("\"code\":\"head_timeout\""), "{body}");
+    assert_eq!(connection.rest().await, "");
 }
 
 #[tokio::test]
 async fn an_idle_connection_ends_later_than_a_slow_head() {
     let pool = Pool::new().await;
-    let settings = HttpSettings { read_timeout: SHORT, ..HttpSettings::default() };
+    let settings = HttpSettings { header_timeout: SHORT, ..HttpSettings::default() };
     let server = Server::start(&pool, settings).await;
     let mut idle = server.connect().await;
     idle.send(&get("/health")).await;
@@ -245,7 +275,7 @@ async fn an_idle_connection_ends_later_than_a_slow_head() {
     idle.send(&get("/health")).await;
     assert!(idle.answer().await.0.starts_with("HTTP/1.1 200 "));
     idle.send("GET /hea").await;
-    assert_eq!(idle.rest().await, "", "a slow head on a kept connection");
+    assert!(idle.answer().await.0.starts_with("HTTP/1.1 408 "), "a slow head on a kept connection");
 }
 
 #[tokio::test]

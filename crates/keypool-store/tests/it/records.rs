@@ -26,8 +26,7 @@ async fn a_change_is_on_record_with_who_made_it() {
     let fresh = empty().await;
     let tier = ChangeKind::AddTier(tier(1, "fire", &[(1, 3, 60)], &[(1, "search")]));
     let records: Arc<[_]> = Arc::new([record("add_tier", 6), record("add_tier", 1)]);
-    let address = "2001:db8::1".parse().unwrap();
-    let origin = Origin::request(Some(address), "it's '?1'");
+    let origin = Origin::request(Some("2001:db8::1"), "it's '?1'");
     let at = Timestamp::from_millis(NOON + 7);
     let change = Change { base: 1, at, origin, what: tier, records };
     fresh.store.change(&change).await.unwrap();
