@@ -9,7 +9,7 @@ use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::pool::Step::Panic;
-use crate::pool::{ADMIN, Answer, Pool, Scripted, request};
+use crate::pool::{ADMIN, Answer, PEER, Pool, Scripted, request};
 
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
@@ -77,7 +77,7 @@ async fn each_request_leaves_one_line() {
     let fields = &line["fields"];
     assert_eq!((&fields["method"], &fields["path"]), (&"GET".into(), &"/key".into()));
     assert_eq!((&fields["route"], &fields["status"]), (&"/key".into(), &200.into()));
-    assert_eq!((&fields["caller"], &fields["from"]), (&"c".into(), &"process".into()));
+    assert_eq!((&fields["caller"], &fields["from"]), (&"c".into(), &PEER.to_string().into()));
     assert_eq!(fields["request_id"].as_str(), drawn.header("x-request-id"));
     assert!(fields["ms"].as_f64().is_some_and(|ms| ms >= 0.0));
     assert!(fields.get("code").is_none());
