@@ -4,6 +4,7 @@
 //! hiding the one before. An empty value is none. No message holds a value.
 
 mod database;
+mod encryption;
 mod error;
 mod layers;
 mod names;
@@ -14,12 +15,12 @@ mod values;
 
 use std::path::Path;
 
-use keypool_engine::EncryptionKey;
 use secrecy::{ExposeSecret, SecretString};
 use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
 
 pub(crate) use database::{DatabaseSettings, Place};
+pub(crate) use encryption::EncryptionSettings;
 pub(crate) use error::ConfigError;
 use layers::Layers;
 pub(crate) use server::{Port, ServerSettings};
@@ -36,8 +37,7 @@ const SHORT_ADMIN_TOKEN: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) database: DatabaseSettings,
-    /// None: values are stored as plain text.
-    pub(crate) encryption_key: Option<EncryptionKey>,
+    pub(crate) encryption: EncryptionSettings,
     /// There is one in [`Mode::Serve`]; there may be one in [`Mode::Dev`].
     pub(crate) admin_token: Option<SecretString>,
     /// Whether the environment variable `ADMIN_TOKEN` gave it.
@@ -96,7 +96,7 @@ impl Settings {
         let log = read_log(&layers, sources)?;
         Ok(Self {
             database: database::read(&layers, sources.mode)?,
-            encryption_key: read_encryption_key(&layers)?,
+            encryption: EncryptionSettings::read(&layers)?,
             warnings: warnings(admin_token.as_ref(), previous_admin_token.as_ref()),
             admin_token_is_in_environment: layers.is_in_environment("ADMIN_TOKEN"),
             admin_token,
@@ -153,14 +153,6 @@ fn read_admin_token(
         return Err(refuse_secret(layers, blame, name));
     }
     Ok(Some(SecretString::from(token.as_str())))
-}
-
-fn read_encryption_key(layers: &Layers) -> Result<Option<EncryptionKey>, ConfigError> {
-    let Some((key, blame)) = read_secret(layers, "ENCRYPTION_KEY", "ENCRYPTION_KEY_FILE")? else {
-        return Ok(None);
-    };
-    let key = EncryptionKey::parse_hex(&key);
-    key.map(Some).map_err(|_| refuse_secret(layers, blame, "ENCRYPTION_KEY"))
 }
 
 /// A secret, and the setting that it came by: its own, or that of the file that holds it.

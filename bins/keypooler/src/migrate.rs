@@ -10,7 +10,6 @@ use crate::config::{DatabaseSettings, Settings};
 use crate::exit::Outcome;
 use crate::flags::MigrateFlags;
 use crate::report::{self, Form};
-use crate::serve::sealer;
 
 /// Brings the database to this version's schema and ends, or only tells how far it is.
 pub(crate) async fn migrate(settings: Settings, flags: &MigrateFlags) -> anyhow::Result<Outcome> {
@@ -33,7 +32,7 @@ pub(crate) async fn migrate(settings: Settings, flags: &MigrateFlags) -> anyhow:
 async fn bring(settings: Settings) -> anyhow::Result<()> {
     let engine = Engine::open(EngineSettings {
         store: settings.database.into(),
-        sealer: sealer(settings.encryption_key),
+        sealer: settings.encryption.sealer(),
         admin_tokens: Vec::new(),
         clock: Clock::System,
         // Nothing is granted, so the time does not matter.

@@ -5,9 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use anyhow::{Context, bail};
-use keypool_engine::{
-    Broken, Clock, EncryptionKey, Engine, EngineSettings, Sealer, Token, TokenDigest,
-};
+use keypool_engine::{Broken, Clock, Engine, EngineSettings, Token, TokenDigest};
 use keypool_http::Drained;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -41,7 +39,7 @@ pub(crate) async fn serve(
     let database = settings.database.to_string();
     let engine = Engine::open(EngineSettings {
         store: settings.database.into(),
-        sealer: sealer(settings.encryption_key),
+        sealer: settings.encryption.sealer(),
         admin_tokens: admin_digests,
         clock: Clock::System,
         accept_clock,
@@ -90,11 +88,6 @@ async fn verdict(broken: impl Future<Output = Broken>) -> anyhow::Result<()> {
         }),
         () = future::ready(()) => Ok(()),
     }
-}
-
-/// What seals and opens values: with a key if there is one.
-pub(crate) fn sealer(key: Option<EncryptionKey>) -> Sealer {
-    key.map_or_else(Sealer::plain, Sealer::with_key)
 }
 
 /// Takes the port; in development another one where it is taken and nobody asked for it.

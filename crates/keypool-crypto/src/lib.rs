@@ -10,11 +10,12 @@ mod encryption_key;
 mod place;
 mod sealed_text;
 mod sealer;
+mod stored;
 mod token;
 
 pub use digest::{DigestFormatError, TokenDigest, TokenTag};
 pub use encryption_key::{EncryptionKey, KeyFormatError, KeyId};
 pub use place::Place;
 pub use sealed_text::{Plain, SealedText};
-pub use sealer::{OpenError, SealError, Sealer};
+pub use sealer::{OpenError, Seal, SealError, Sealer};
 pub use token::{RandomUnavailable, Token, is_plausible};

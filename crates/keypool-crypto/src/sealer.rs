@@ -1,14 +1,11 @@
-//! Seals values for storage and opens them again; how a stored value is tagged is decided here.
+//! Seals values for storage and opens them again: with the encryption key, with the one before it, or without any. How
+//! what is stored is written stands in [`stored`](crate::stored).
 //!
-//! A stored value describes itself:
-//!
-//! - `enc:gcm:2:` key id `:` hex: sealed by this program, bound to its [`Place`],
-//! - `enc:gcm:` hex: sealed by the original, bound to nothing,
-//! - `enc:none:` text: plain text that would look tagged without this,
-//! - anything else: plain text.
-//!
-//! The hex is, in this order, a nonce of 12 bytes, the ciphertext, and a tag of 16 bytes
-//! (AES-256-GCM, NIST SP 800-38D). The associated data is that of the place; the original has none.
+//! A value of ours names its key, and only that one is tried. One of the original names none. AES-GCM does not commit to
+//! a key: whoever knows two keys can make a text that opens under both. Whoever knows neither cannot make one that opens
+//! at all, and one that was sealed in good faith opens under another key with a chance of 2^-128. So the original's values
+//! are tried with the key, then with the one before it, and the first that opens has it; nothing more is at stake than
+//! what a holder of the older key can write anyway.
 
 use std::fmt;
 
@@ -16,18 +13,34 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
+use crate::stored::{ANY_TAG, PLAIN_TAG, SEALED_TAG_2, Stored};
 use crate::{EncryptionKey, KeyId, Place, Plain, SealedText};
-
-const ANY_TAG: &str = "enc:";
-const PLAIN_TAG: &str = "enc:none:";
-const SEALED_TAG: &str = "enc:gcm:";
-const SEALED_TAG_2: &str = "enc:gcm:2:";
-/// AES-GCM's tag.
-const MAC_LEN: usize = 16;
 
 /// Seals and opens values, with an encryption key or without one.
 pub struct Sealer {
-    keyed: Option<Keyed>,
+    current: Option<Keyed>,
+    previous: Option<Keyed>,
+    plain_text: PlainText,
+}
+
+/// Whether plain text is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PlainText {
+    Accepted,
+    Refused,
+}
+
+/// The seal that a stored value bears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Seal {
+    /// Ours, under the key that new values are sealed under.
+    Current,
+    /// Ours, under the key before.
+    Previous,
+    /// The original's: it names no key and is bound to no place.
+    Original,
+    /// None: it is plain text.
+    Missing,
 }
 
 struct Keyed {
@@ -64,43 +77,45 @@ pub enum OpenError {
     /// does not name its key.
     #[error("the value's seal is broken: it was damaged, or copied from elsewhere")]
     Damaged,
+    /// It is plain text, and that is refused.
+    #[error("the value is plain text, which ENCRYPTION_REQUIRED refuses")]
+    PlainText,
     /// It is tagged as sealed but not of a shape that this program knows.
     #[error("the value is tagged as sealed, but not in a form that this program knows")]
     Malformed,
 }
 
-/// What a stored value turns out to be.
-enum Stored<'a> {
-    Plain(&'a str),
-    /// The original's.
-    Unbound(Zeroizing<Vec<u8>>),
-    /// Ours.
-    Bound(KeyId, Zeroizing<Vec<u8>>),
-}
-
 impl Sealer {
     /// A sealer without a key: it stores plain text and opens nothing that is sealed.
     pub fn plain() -> Self {
-        Self { keyed: None }
+        Self { current: None, previous: None, plain_text: PlainText::Accepted }
     }
 
     /// A sealer that seals every new value under the key, and opens plain ones too.
-    #[expect(clippy::needless_pass_by_value, reason = "taken by value so that it is wiped here")]
     pub fn with_key(key: EncryptionKey) -> Self {
-        let unbound = UnboundKey::new(&AES_256_GCM, key.as_bytes())
-            .expect("an encryption key has the length that AES-256 takes");
-        let keyed = Keyed { cipher: LessSafeKey::new(unbound), id: key.key_id().clone() };
-        Self { keyed: Some(keyed) }
+        Self { current: Some(Keyed::new(key)), ..Self::plain() }
+    }
+
+    /// The same, which also opens what was sealed under the key before.
+    #[must_use]
+    pub fn opening_previous(self, key: EncryptionKey) -> Self {
+        Self { previous: Some(Keyed::new(key)), ..self }
+    }
+
+    /// The same, which does not open plain text.
+    #[must_use]
+    pub fn refusing_plain_text(self) -> Self {
+        Self { plain_text: PlainText::Refused, ..self }
     }
 
     /// Whether new values are sealed, rather than stored as plain text.
     pub fn is_encrypting(&self) -> bool {
-        self.keyed.is_some()
+        self.current.is_some()
     }
 
     /// The id of the key that new values are sealed under, if there is one.
     pub fn key_id(&self) -> Option<&KeyId> {
-        self.keyed.as_ref().map(|keyed| &keyed.id)
+        self.current.as_ref().map(|keyed| &keyed.id)
     }
 
     /// Makes of a value what is stored in `place`.
@@ -110,7 +125,7 @@ impl Sealer {
     /// [`SealError`] where the operating system gives no random bytes, or the value is beyond what
     /// AES-GCM can seal.
     pub fn seal(&self, place: Place<'_>, value: &str) -> Result<SealedText, SealError> {
-        match &self.keyed {
+        match &self.current {
             Some(keyed) => keyed.seal(place, value),
             None if value.starts_with(ANY_TAG) => Ok(format!("{PLAIN_TAG}{value}").into()),
             None => Ok(value.to_owned().into()),
@@ -124,25 +139,51 @@ impl Sealer {
     /// [`OpenError`] tells a missing or other key from a value that is damaged or of no known form.
     pub fn open(&self, place: Place<'_>, stored: &str) -> Result<Plain, OpenError> {
         match Stored::parse(stored)? {
-            Stored::Plain(text) => Ok(text.to_owned().into()),
-            Stored::Unbound(sealed) => self.keyed()?.open(&[], sealed),
+            Stored::Plain(text) if self.plain_text == PlainText::Accepted => {
+                Ok(text.to_owned().into())
+            }
+            Stored::Plain(_) => Err(OpenError::PlainText),
+            Stored::Unbound(sealed) => self.open_unbound(sealed),
             Stored::Bound(key_id, sealed) => {
-                let keyed = self.keyed()?;
-                if keyed.id != key_id {
-                    return Err(OpenError::OtherKey { key_id });
-                }
-                keyed.open(&place.associated_data(), sealed)
+                self.with_id(key_id)?.open(&place.associated_data(), sealed)
             }
         }
     }
 
-    /// Whether a stored value says that it was sealed under this sealer's key, be it damaged or not.
-    pub fn claims(&self, stored: &str) -> bool {
-        matches!(Stored::parse(stored), Ok(Stored::Bound(key_id, _)) if self.key_id() == Some(&key_id))
+    /// The seal that a stored value bears, by its tag alone: whether it opens is another question.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] where its tag names a key that is not here, or is of no known form.
+    pub fn seal_of(&self, stored: &str) -> Result<Seal, OpenError> {
+        match Stored::parse(stored)? {
+            Stored::Plain(_) => Ok(Seal::Missing),
+            Stored::Unbound(_) => Ok(Seal::Original),
+            Stored::Bound(key_id, _) => {
+                let id = &self.with_id(key_id)?.id;
+                Ok(if self.key_id() == Some(id) { Seal::Current } else { Seal::Previous })
+            }
+        }
     }
 
-    fn keyed(&self) -> Result<&Keyed, OpenError> {
-        self.keyed.as_ref().ok_or(OpenError::KeyMissing)
+    fn open_unbound(&self, sealed: Zeroizing<Vec<u8>>) -> Result<Plain, OpenError> {
+        let current = self.current.as_ref().ok_or(OpenError::KeyMissing)?;
+        match &self.previous {
+            None => current.open(&[], sealed),
+            Some(previous) => {
+                let opened = current.open(&[], sealed.clone());
+                opened.or_else(|_| previous.open(&[], sealed))
+            }
+        }
+    }
+
+    fn with_id(&self, key_id: KeyId) -> Result<&Keyed, OpenError> {
+        let mut keys = self.current.iter().chain(&self.previous);
+        match keys.find(|keyed| keyed.id == key_id) {
+            Some(keyed) => Ok(keyed),
+            None if self.current.is_none() => Err(OpenError::KeyMissing),
+            None => Err(OpenError::OtherKey { key_id }),
+        }
     }
 }
 
@@ -153,6 +194,13 @@ impl fmt::Debug for Sealer {
 }
 
 impl Keyed {
+    #[expect(clippy::needless_pass_by_value, reason = "taken by value so that it is wiped here")]
+    fn new(key: EncryptionKey) -> Self {
+        let unbound = UnboundKey::new(&AES_256_GCM, key.as_bytes())
+            .expect("an encryption key has the length that AES-256 takes");
+        Self { cipher: LessSafeKey::new(unbound), id: key.key_id().clone() }
+    }
+
     fn seal(&self, place: Place<'_>, value: &str) -> Result<SealedText, SealError> {
         // Random nonces: NIST SP 800-38D section 8.2.2, at most 2^32 of them under one key.
         let mut nonce = [0; NONCE_LEN];
@@ -179,30 +227,6 @@ impl Keyed {
         let value = std::str::from_utf8(opened).map_err(|_| OpenError::Malformed)?;
         Ok(value.to_owned().into())
     }
-}
-
-impl<'a> Stored<'a> {
-    fn parse(stored: &'a str) -> Result<Self, OpenError> {
-        if let Some(text) = stored.strip_prefix(PLAIN_TAG) {
-            return Ok(Self::Plain(text));
-        }
-        if let Some(rest) = stored.strip_prefix(SEALED_TAG_2) {
-            let (key_id, digits) = rest.split_once(':').ok_or(OpenError::Malformed)?;
-            let key_id = KeyId::parse(key_id).ok_or(OpenError::Malformed)?;
-            return Ok(Self::Bound(key_id, sealed_bytes(digits)?));
-        }
-        if let Some(digits) = stored.strip_prefix(SEALED_TAG) {
-            return Ok(Self::Unbound(sealed_bytes(digits)?));
-        }
-        Ok(Self::Plain(stored))
-    }
-}
-
-/// Reads hexadecimal digits of either case, as the original does; at least a nonce and a tag.
-fn sealed_bytes(digits: &str) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-    let bytes = Zeroizing::new(hex::decode(digits).map_err(|_| OpenError::Malformed)?);
-    let is_long_enough = bytes.len() >= NONCE_LEN + MAC_LEN;
-    is_long_enough.then_some(bytes).ok_or(OpenError::Malformed)
 }
 
 #[cfg(test)]

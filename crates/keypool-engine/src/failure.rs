@@ -27,15 +27,27 @@ pub enum OpenError {
         /// UUID of that key.
         id: String,
     },
-    /// Values are sealed under another encryption key.
+    /// Values are sealed under an encryption key that is not given.
     #[error(
-        "the stored values are sealed under another ENCRYPTION_KEY than the one given (first: key {name:?}, {id})"
+        "stored values are sealed under another encryption key than is given (first: key {name:?}, {id}); where \
+         ENCRYPTION_KEY was replaced, give the one before as ENCRYPTION_KEY_PREVIOUS"
     )]
     OtherKey {
         /// Name of the first key whose value does not open.
         name: String,
         /// UUID of that key.
         id: String,
+    },
+    /// Values are plain text, and that is refused.
+    #[error(
+        "{count} of the stored values are plain text, which ENCRYPTION_REQUIRED refuses, of the keys {keys}; seal them \
+         with keypooler reseal, then start again"
+    )]
+    PlainValues {
+        /// How many values are plain text.
+        count: usize,
+        /// Names and UUIDs of the first keys that hold one.
+        keys: String,
     },
     /// The wall clock is more than 24 hours behind the newest usage event.
     #[error(

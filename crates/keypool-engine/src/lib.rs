@@ -27,6 +27,7 @@ mod roster;
 mod rules;
 mod timekeeper;
 pub mod times;
+mod trial;
 mod uses;
 mod views;
 mod watcher;

@@ -3,13 +3,10 @@
 use std::sync::Arc;
 
 use keypool_core::{ConsumerNo, FeatureTally, GrantId, KeyNo, Pool, ReplicaNo, Tally, Timestamp};
-use keypool_crypto::{OpenError as SealError, Place, SealedText, Sealer, TokenDigest};
-use keypool_store::{
-    ConsumerRow, FormerToken, KeyRow, NewConsumer, NewKey, Snapshot, StoredValue, TierRow,
-};
+use keypool_crypto::{SealedText, Sealer, TokenDigest};
+use keypool_store::{ConsumerRow, FormerToken, KeyRow, NewConsumer, NewKey, Snapshot, TierRow};
 use serde_json::value::RawValue;
 
-use crate::OpenError;
 use crate::roster::{ConsumerEntry, KeyEntry, Roster, SealedKey, TierEntry};
 
 /// A pool as the database has it, with nothing outstanding.
@@ -23,52 +20,6 @@ pub(crate) struct LoadedPool {
     pub(crate) uses: Vec<(ConsumerNo, GrantId)>,
     /// When it began to be read, by the steady clock.
     pub(crate) begun_ms: i64,
-}
-
-/// Tries every sealed value before anything is changed.
-///
-/// A single value that does not open under a key that fits is not an error here: its key is loaded as damaged.
-///
-/// # Errors
-/// [`OpenError::KeyMissing`] if values are sealed and the sealer has no key, [`OpenError::OtherKey`] if they are sealed
-/// under another one: the tag names another key, or none names ours and no value opens at all.
-pub(crate) fn try_values(values: &[StoredValue], sealer: &Sealer) -> Result<(), OpenError> {
-    let (mut missing, mut fitting) = (Vec::new(), 0_usize);
-    let mut first_damaged = None;
-    for value in values {
-        let place = match &value.secret {
-            None => Place::KeyValue { key: &value.key },
-            Some(name) => Place::Secret { key: &value.key, name },
-        };
-        match sealer.open(place, &value.text) {
-            Ok(_) => fitting += usize::from(is_sealed(place, &value.text)),
-            Err(SealError::KeyMissing) => missing.push(value),
-            Err(SealError::OtherKey { .. }) => return Err(other_key(value)),
-            Err(SealError::Damaged | SealError::Malformed) if sealer.claims(&value.text) => {
-                fitting += 1;
-            }
-            Err(SealError::Damaged | SealError::Malformed) => {
-                first_damaged.get_or_insert(value);
-            }
-        }
-    }
-    if let Some(first) = missing.first() {
-        let (name, id) = (first.name.clone(), first.key.clone());
-        return Err(OpenError::KeyMissing { count: missing.len(), name, id });
-    }
-    match first_damaged {
-        Some(value) if fitting == 0 => Err(other_key(value)),
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// Whether a value can be opened only with a key.
-fn is_sealed(place: Place<'_>, text: &str) -> bool {
-    matches!(Sealer::plain().open(place, text), Err(SealError::KeyMissing))
-}
-
-fn other_key(value: &StoredValue) -> OpenError {
-    OpenError::OtherKey { name: value.name.clone(), id: value.key.clone() }
 }
 
 /// Builds the pool. Keys with a value that does not open are parked as damaged, with a line in the log.

@@ -17,6 +17,8 @@ const fn setting(name: &'static str, default: &'static str, takes: &'static str)
 
 const A_TOKEN: &str =
     "1 to 1024 visible ASCII characters without spaces, as it is sent as a bearer token";
+const A_KEY: &str = "64 hexadecimal digits (32 bytes)";
+const TRUTH: &str = "true or false (also 1, t, T, TRUE, True, 0, f, F, FALSE, False)";
 const A_PATH: &str = "the path of a file (DATABASE_URL takes the URL of a database)";
 const SECONDS: &str = "a whole number of seconds from 0 (no timeout) to 31536000";
 const A_LIMIT: &str = "a whole number from 0 (no limit) to 1000000000";
@@ -31,12 +33,19 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "",
         "the path of a file that holds the admin token that was valid before",
     ),
-    setting("ENCRYPTION_KEY", "", "64 hexadecimal digits (32 bytes)"),
+    setting("ENCRYPTION_KEY", "", A_KEY),
     setting(
         "ENCRYPTION_KEY_FILE",
         "",
         "the path of a file that holds the encryption key as 64 hexadecimal digits",
     ),
+    setting("ENCRYPTION_KEY_PREVIOUS", "", A_KEY),
+    setting(
+        "ENCRYPTION_KEY_PREVIOUS_FILE",
+        "",
+        "the path of a file that holds the encryption key before as 64 hexadecimal digits",
+    ),
+    setting("ENCRYPTION_REQUIRED", "false", TRUTH),
     setting("DATABASE_URL", "", "a URL such as libsql://HOST?authToken=TOKEN"),
     setting("DATABASE_AUTH_TOKEN", "", "visible ASCII characters without spaces"),
     setting(
@@ -66,11 +75,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("SERVER_MAX_REQUESTS_PER_CONNECTION", "100000", A_LIMIT),
     setting("LOG_LEVEL", "info", "trace, debug, info, warn or error"),
     setting("LOG_FORMAT", "json", "json or pretty"),
-    setting(
-        "LOG_REQUESTS",
-        "true",
-        "true or false (also 1, t, T, TRUE, True, 0, f, F, FALSE, False)",
-    ),
+    setting("LOG_REQUESTS", "true", TRUTH),
 ];
 
 /// What `--dev` puts in place of the defaults above.

@@ -10,9 +10,11 @@ use std::time::Duration;
 use keypool_engine::Synchronous;
 use keypool_http::HttpSettings;
 
+use super::encryption::PlainText;
 use super::*;
 
 const TOKEN: &str = "an-admin-token-for-tests";
+const OTHER_KEY: &str = "f0f1f2f3f4f5f6f7f8f9fafbfcfdfefff0f1f2f3f4f5f6f7f8f9fafbfcfdfeff";
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 /// Settings from an environment to which the admin token is added.
@@ -67,7 +69,8 @@ fn seconds(secs: u64) -> Option<Duration> {
 fn defaults_are_the_original_s() {
     let settings = from_env(&[]).unwrap();
     assert_eq!(token(&settings), TOKEN);
-    assert!(settings.encryption_key.is_none());
+    assert!(settings.encryption.key.is_none() && settings.encryption.previous.is_none());
+    assert_eq!(settings.encryption.plain_text, PlainText::Accepted);
     assert_eq!(settings.database.file().path, Path::new("./data/pool.db"));
     assert_eq!(settings.database.file().busy_timeout, Duration::from_secs(5));
     assert!(matches!(settings.database.file().synchronous, Synchronous::Full));
@@ -88,6 +91,8 @@ fn defaults_are_the_original_s() {
 fn reads_every_variable() {
     let settings = from_env(&[
         ("ENCRYPTION_KEY", KEY),
+        ("ENCRYPTION_KEY_PREVIOUS", OTHER_KEY),
+        ("ENCRYPTION_REQUIRED", "1"),
         ("DB_PATH", "/srv/pool.db"),
         ("DB_MAX_OPEN_CONNS", "1"),
         ("DB_BUSY_TIMEOUT_MS", "250"),
@@ -109,7 +114,8 @@ fn reads_every_variable() {
         ("NO_COLOR", "1"),
     ])
     .unwrap();
-    assert!(settings.encryption_key.is_some());
+    assert!(settings.encryption.key.is_some() && settings.encryption.previous.is_some());
+    assert_eq!(settings.encryption.plain_text, PlainText::Refused);
     assert_eq!(settings.database.file().path, Path::new("/srv/pool.db"));
     assert_eq!(settings.database.file().busy_timeout, Duration::from_millis(250));
     assert!(matches!(settings.database.file().synchronous, Synchronous::Normal));
@@ -169,7 +175,7 @@ fn the_file_holds_numbers_and_truth_values_or_their_text() {
     let file = format!("admin_token = '{TOKEN}'\nencryption_key = '{KEY}'\ndb_path = ''");
     let settings = read_exactly(&file, &[], &[], Mode::Serve).unwrap();
     assert_eq!(token(&settings), TOKEN);
-    assert!(settings.encryption_key.is_some());
+    assert!(settings.encryption.key.is_some());
     assert_eq!(settings.database.file().path, Path::new("./data/pool.db"));
 }
 
@@ -183,6 +189,9 @@ fn every_setting_is_refused_by_name_and_without_its_value() {
         ("ADMIN_TOKEN_PREVIOUS_FILE", "/nowhere/hush"),
         ("ENCRYPTION_KEY", "hush"),
         ("ENCRYPTION_KEY_FILE", "/nowhere/hush"),
+        ("ENCRYPTION_KEY_PREVIOUS", "hush"),
+        ("ENCRYPTION_KEY_PREVIOUS_FILE", "/nowhere/hush"),
+        ("ENCRYPTION_REQUIRED", "hush"),
         ("DATABASE_URL", "postgres://hush/hush"),
         ("DATABASE_URL", "http://hush.example?authToken=hush"),
         ("DATABASE_AUTH_TOKEN", "hush"),
@@ -290,7 +299,7 @@ fn secrets_are_read_from_files() {
 
     let settings = from_env(&environment).unwrap();
     assert_eq!(token(&settings), TOKEN);
-    assert!(settings.encryption_key.is_some());
+    assert!(settings.encryption.key.is_some());
 
     for content in ["", "\n", "hush hush", "hush\n\n"] {
         fs::write(&token_path, content).unwrap();
@@ -298,6 +307,19 @@ fn secrets_are_read_from_files() {
         assert!(refused.starts_with("ADMIN_TOKEN_FILE names a file that must hold"), "{refused}");
         assert!(!refused.contains("hush"), "{refused}");
     }
+}
+
+#[test]
+fn what_needs_an_encryption_key_is_refused_without_one() {
+    for (name, value) in [("ENCRYPTION_KEY_PREVIOUS", KEY), ("ENCRYPTION_REQUIRED", "true")] {
+        let refused = message(from_env(&[(name, value)]));
+        assert_eq!(refused, format!("{name} is set without an ENCRYPTION_KEY"));
+        assert!(from_env(&[("ENCRYPTION_KEY", OTHER_KEY), (name, value)]).is_ok());
+    }
+    assert!(from_env(&[("ENCRYPTION_REQUIRED", "false")]).is_ok());
+    let same = [("ENCRYPTION_KEY", KEY), ("ENCRYPTION_KEY_PREVIOUS", KEY)];
+    let refused = message(from_env(&same));
+    assert!(refused.starts_with("ENCRYPTION_KEY_PREVIOUS takes another key"), "{refused}");
 }
 
 #[test]

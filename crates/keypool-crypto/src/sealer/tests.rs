@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::stored::{MAC_LEN, SEALED_TAG};
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const SEALED_KEY: Place<'_> = Place::KeyValue { key: "0ca0a6e0-9654-49ae-aaca-3da42b5bbacc" };
@@ -152,6 +153,73 @@ fn sealed_values_need_a_key() {
 }
 
 #[test]
+fn opens_what_the_key_before_sealed_and_seals_under_the_current_one() {
+    let sealer = Sealer::with_key(EncryptionKey::parse_hex(&"ab".repeat(32)).unwrap())
+        .opening_previous(EncryptionKey::parse_hex(KEY).unwrap());
+    for (place, stored, value) in OURS {
+        assert_eq!(open(&sealer, place, stored).as_deref(), Ok(value));
+    }
+    for (stored, value) in ORIGINALS {
+        assert_eq!(open(&sealer, SEALED_KEY, stored).as_deref(), Ok(value));
+    }
+    let stored = sealer.seal(SECRET, "hush").unwrap();
+    assert_eq!(open(&other_keyed(), SECRET, stored.as_str()).as_deref(), Ok("hush"));
+    assert_eq!(open(&sealer, SECRET, stored.as_str()).as_deref(), Ok("hush"));
+}
+
+#[test]
+fn only_the_key_that_a_value_names_is_tried() {
+    // Sealed under one key, with the id of the other.
+    let stored = other_keyed().seal(SECRET, "hush").unwrap();
+    let renamed = stored.as_str().replacen(other_keyed().key_id().unwrap().as_str(), "efbb1f50", 1);
+    let sealer = keyed().opening_previous(EncryptionKey::parse_hex(&"ab".repeat(32)).unwrap());
+    assert_eq!(open(&sealer, SECRET, stored.as_str()).as_deref(), Ok("hush"));
+    assert_eq!(open(&sealer, SECRET, &renamed), Err(OpenError::Damaged));
+}
+
+#[test]
+fn a_value_of_neither_key_does_not_open() {
+    let third = Sealer::with_key(EncryptionKey::parse_hex(&"cd".repeat(32)).unwrap());
+    let sealer = keyed().opening_previous(EncryptionKey::parse_hex(&"ab".repeat(32)).unwrap());
+    let stored = third.seal(SECRET, "hush").unwrap();
+    let needed = OpenError::OtherKey { key_id: third.key_id().unwrap().clone() };
+    assert_eq!(open(&sealer, SECRET, stored.as_str()), Err(needed.clone()));
+    assert_eq!(sealer.seal_of(stored.as_str()), Err(needed));
+    let neither = third.opening_previous(EncryptionKey::parse_hex(&"ab".repeat(32)).unwrap());
+    assert_eq!(open(&neither, SEALED_KEY, ORIGINALS[0].0), Err(OpenError::Damaged));
+}
+
+#[test]
+fn plain_text_can_be_refused() {
+    let sealer = keyed().refusing_plain_text();
+    for stored in ["", "fc-1", "enc:none:enc:gcm:", "enc:x"] {
+        assert_eq!(open(&sealer, SECRET, stored), Err(OpenError::PlainText), "{stored:?}");
+    }
+    for (stored, value) in ORIGINALS {
+        assert_eq!(open(&sealer, SEALED_KEY, stored).as_deref(), Ok(value));
+    }
+    let stored = sealer.seal(SECRET, "hush").unwrap();
+    assert_eq!(open(&sealer, SECRET, stored.as_str()).as_deref(), Ok("hush"));
+}
+
+#[test]
+fn tells_the_seal_by_the_tag() {
+    let sealer = other_keyed().opening_previous(EncryptionKey::parse_hex(KEY).unwrap());
+    let current = sealer.seal(SECRET, "hush").unwrap();
+    for (stored, seal) in [
+        (current.as_str(), Seal::Current),
+        (OURS[0].1, Seal::Previous),
+        (ORIGINALS[0].0, Seal::Original),
+        ("fc-1", Seal::Missing),
+        ("enc:none:enc:gcm:", Seal::Missing),
+    ] {
+        assert_eq!(sealer.seal_of(stored), Ok(seal), "{stored}");
+    }
+    assert_eq!(sealer.seal_of("enc:gcm:xyz"), Err(OpenError::Malformed));
+    assert_eq!(Sealer::plain().seal_of(OURS[0].1), Err(OpenError::KeyMissing));
+}
+
+#[test]
 fn tagged_text_of_no_known_form_is_malformed() {
     let digits = "00".repeat(28);
     let short = "00".repeat(27);
@@ -192,7 +260,7 @@ fn a_sealed_value_that_is_not_text_is_malformed() {
     let keyed = keyed();
     let mut bytes = vec![0xff, 0xfe];
     let nonce = Nonce::assume_unique_for_key([7; NONCE_LEN]);
-    let cipher = &keyed.keyed.as_ref().unwrap().cipher;
+    let cipher = &keyed.current.as_ref().unwrap().cipher;
     cipher.seal_in_place_append_tag(nonce, Aad::empty(), &mut bytes).unwrap();
     let stored = format!("{SEALED_TAG}{}{}", "07".repeat(NONCE_LEN), hex::encode(bytes));
     assert_eq!(open(&keyed, SEALED_KEY, &stored), Err(OpenError::Malformed));

@@ -14,6 +14,7 @@ use crate::committer::{self, Shared};
 use crate::freshness::DatabaseClock;
 use crate::live::Live;
 use crate::timekeeper::{Timekeeper, TooFarBehind};
+use crate::trial::try_values;
 use crate::{OpenError, load, lookout, watcher};
 
 /// How often a database is looked at whose schema other replicas change meanwhile: once for each step.
@@ -108,7 +109,7 @@ async fn look_once(
     };
     if prospect.shape() != Shape::Empty {
         let values = prospect.values().await.map_err(OpenError::Load)?;
-        load::try_values(&values, &settings.sealer)?;
+        try_values(&values, &settings.sealer)?;
         for odd in prospect.oddities().await.map_err(OpenError::Load)? {
             tracing::warn!(table = %odd.table, id = %odd.id, name = %odd.name, "odd row: {}", odd.what);
         }
@@ -125,6 +126,7 @@ fn is_of_another_schema(error: &OpenError) -> bool {
         OpenError::Replica(_)
         | OpenError::KeyMissing { .. }
         | OpenError::OtherKey { .. }
+        | OpenError::PlainValues { .. }
         | OpenError::ClockBehind { .. } => false,
     }
 }

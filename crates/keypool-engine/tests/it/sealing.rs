@@ -7,7 +7,11 @@ use keypool_engine::{Caller, EncryptionKey, NewKey, OpenError, Plain, Refusal, S
 use crate::support::*;
 
 fn sealer(digit: char) -> Sealer {
-    Sealer::with_key(EncryptionKey::parse_hex(&digit.to_string().repeat(64)).unwrap())
+    Sealer::with_key(encryption_key(digit))
+}
+
+fn encryption_key(digit: char) -> EncryptionKey {
+    EncryptionKey::parse_hex(&digit.to_string().repeat(64)).unwrap()
 }
 
 async fn text_of(home: &Home, sql: &'static str) -> String {
@@ -97,5 +101,77 @@ async fn the_only_sealed_value_may_be_damaged_where_its_tag_names_the_key() {
     let engine = home.try_open(sealer('a')).await.unwrap();
     assert_eq!(engine.health().damaged.len(), 1);
     assert_eq!(refusal(draw(&engine, "f").await), Refusal::NoUsableKey);
+    engine.close().await;
+}
+
+#[tokio::test]
+async fn the_key_before_opens_what_it_sealed_and_new_values_are_sealed_under_the_current_one() {
+    let home = Home::new();
+    let engine = home.try_open(sealer('a')).await.unwrap();
+    add_tier(&engine, "t", &[("f", limit(9, 60))]).await;
+    engine.add_key(&origin(), key("old", "t")).await.unwrap();
+    engine.close().await;
+    let both = sealer('b').opening_previous(encryption_key('a'));
+    let engine = home.try_open(both).await.unwrap();
+    engine.add_key(&origin(), key("new", "t")).await.unwrap();
+    assert_eq!(value(&engine, "f").await, "value-of-old");
+    assert_eq!(value(&engine, "f").await, "value-of-new");
+    engine.close().await;
+    for digit in ['a', 'b'] {
+        let refused = home.try_open(sealer(digit)).await.unwrap_err();
+        assert!(matches!(refused, OpenError::OtherKey { .. }), "{refused:?}");
+    }
+    let new = text_of(&home, "SELECT key_value FROM keys WHERE name = 'new'").await;
+    let id = encryption_key('b').key_id().to_string();
+    assert!(new.starts_with(&format!("enc:gcm:2:{id}:")), "{new}");
+}
+
+#[tokio::test]
+async fn plain_text_that_is_refused_stops_the_start_and_changes_nothing() {
+    let home = Home::new();
+    with_keys(&home, 2, None).await.close().await;
+    let before = std::fs::read(&home.path).unwrap();
+    let refused = home.try_open(sealer('a').refusing_plain_text()).await.unwrap_err();
+    let OpenError::PlainValues { count, keys } = refused else { panic!("{refused:?}") };
+    assert_eq!(count, 2);
+    assert!(keys.contains("\"k1\"") && keys.contains("\"k2\""), "{keys}");
+    assert_eq!(std::fs::read(&home.path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn plain_text_that_is_slipped_in_while_it_serves_is_granted_to_nobody() {
+    let home = Home::new();
+    let engine = home.try_open(sealer('a').refusing_plain_text()).await.unwrap();
+    add_tier(&engine, "t", &[("f", limit(9, 60))]).await;
+    for name in ["k1", "k2"] {
+        engine.add_key(&origin(), key(name, "t")).await.unwrap();
+    }
+    assert_eq!(value(&engine, "f").await, "value-of-k1");
+    // As a guest or another replica would write, and as somebody who knows no better.
+    for (name, account) in [
+        (
+            "k1",
+            "INSERT INTO changes (revision, change_id, at_ms) SELECT revision, 'x', 0 FROM pool",
+        ),
+        ("k2", "SELECT 1"),
+    ] {
+        let mut intruder = home.intruder().await;
+        for sql in [
+            "UPDATE pool SET revision = revision + 1".to_owned(),
+            account.to_owned(),
+            format!(
+                "UPDATE keys SET key_value = 'slipped in', revision = (SELECT revision FROM pool)
+                WHERE name = '{name}'"
+            ),
+        ] {
+            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut intruder).await.unwrap();
+        }
+        if name == "k1" {
+            assert_eq!(value(&engine, "f").await, "value-of-k2");
+            assert_eq!(value(&engine, "f").await, "value-of-k2");
+        }
+    }
+    assert_eq!(refusal(draw(&engine, "f").await), Refusal::NoUsableKey);
+    assert_eq!(engine.health().damaged.len(), 2);
     engine.close().await;
 }
