@@ -17,7 +17,7 @@ use crate::committer::Shared;
 use crate::freshness::Freshness;
 use crate::gathering::{Asked, Recorded};
 use crate::live::About;
-use crate::views::{ConsumerView, Health, KeyView, TierView, UsageQuery, UsageView};
+use crate::views::{ConsumerView, Health, KeyView, TierView};
 use crate::{Caller, DrawError, DrawId, Refusal, Served, Unavailable, report};
 
 /// How often a draw is tried whose refusals turn out to rest on what is old by now.
@@ -310,24 +310,6 @@ impl Engine {
         let mut live = self.shared.live();
         let now = live.now();
         live.consumer_views(now)
-    }
-
-    /// Usage events, newest first.
-    ///
-    /// # Errors
-    /// [`Unavailable::Store`] if they could not be read.
-    pub async fn usage(&self, query: UsageQuery) -> Result<Vec<UsageView>, Unavailable> {
-        let query = keypool_store::UsageQuery {
-            limit: query.limit,
-            key: query.key,
-            before: query.before.map(|draw| draw.0),
-        };
-        let rows = self.shared.store.list_usage(&query).await.map_err(|error| {
-            let error: &dyn std::error::Error = &error;
-            tracing::error!(error, "usage events could not be read");
-            Unavailable::Store
-        })?;
-        Ok(rows.into_iter().map(UsageView::from).collect())
     }
 
     /// The state of the pool as a whole, as memory has it ([`confirm_recent`](Engine::confirm_recent)).

@@ -72,8 +72,8 @@ pub enum Unavailable {
         "it is not known whether the commit arrived; it may have been charged, nothing was revealed"
     )]
     InDoubt,
-    /// Too many requests wait to be recorded; nothing was used up.
-    #[error("too many requests wait to be recorded; nothing was used up or changed")]
+    /// Too many requests wait; nothing was used up.
+    #[error("too many requests wait for the database; nothing was used up or changed")]
     Overloaded,
     /// The engine is closing; nothing was used up.
     #[error("the server is shutting down; nothing was used up or changed")]

@@ -28,6 +28,7 @@ mod rules;
 mod timekeeper;
 pub mod times;
 mod trial;
+mod usage;
 mod uses;
 mod views;
 mod watcher;
@@ -45,15 +46,15 @@ pub use keypool_core::{ConsumerNo, Limit, Timestamp};
 pub use keypool_crypto::is_plausible as is_plausible_token;
 pub use keypool_crypto::{EncryptionKey, Plain, Sealer, Token, TokenDigest, TokenTag};
 pub use keypool_store::{
-    CopyError, CopyProgress, CopyReport, CopyStep, Origin, SchemaStatus, Shape, SqliteSettings,
-    StoreSettings, Synchronous, copy_pool, schema_status,
+    CopyError, CopyProgress, CopyReport, CopyStep, GroupBy, Named, Origin, SchemaStatus, Shape,
+    SqliteSettings, StoreSettings, SummaryQuery, SummaryRow, Synchronous, copy_pool, schema_status,
 };
 #[cfg(feature = "libsql")]
 pub use keypool_store::{DatabaseUrl, DatabaseUrlError, LibsqlSettings};
 pub use rules::is_feature_name;
+pub use usage::{UsageQuery, UsageView};
 pub use views::{
     ConsumerView, FeatureUsage, FeatureView, Health, IssuedToken, KeyView, ScopeView, TierView,
-    UsageQuery, UsageView,
 };
 
 /// Logs why the store could not do what is said.

@@ -10,6 +10,7 @@ const SECONDS: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
 const MILLIS: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+const DAY: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
 
 /// The first and the last moment that RFC 3339 can write.
 const FIRST: OffsetDateTime = datetime!(0000-01-01 00:00:00 UTC);
@@ -40,6 +41,12 @@ pub fn to_the_millisecond(moment: Timestamp) -> String {
     write(moment, MILLIS)
 }
 
+/// Writes the day of a moment. One that RFC 3339 can't write is moved to the nearest that it can.
+#[must_use]
+pub fn to_the_day(moment: Timestamp) -> String {
+    write(moment, DAY)
+}
+
 fn write(moment: Timestamp, format: &[BorrowedFormatItem<'_>]) -> String {
     let moment =
         OffsetDateTime::UNIX_EPOCH.saturating_add(Duration::milliseconds(moment.as_millis()));
@@ -64,6 +71,7 @@ mod tests {
             let moment = Timestamp::from_millis(millis);
             assert_eq!(to_the_second(moment), seconds);
             assert_eq!(to_the_millisecond(moment), milliseconds);
+            assert_eq!(to_the_day(moment), seconds.split('T').next().unwrap());
         }
     }
 

@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use keypool_core::{ConsumerNo, KeyNo, TierNo, Timestamp};
 use keypool_crypto::Token;
-use keypool_store::UsageRow;
 
-use crate::DrawId;
 use crate::live::Live;
 use crate::roster::{ConsumerEntry, KeyEntry, TierEntry};
 
@@ -127,36 +125,6 @@ pub struct ScopeView {
     pub tier: Arc<str>,
 }
 
-/// Which usage events to list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UsageQuery {
-    /// At most this many.
-    pub limit: u32,
-    /// Only those of the key with this UUID.
-    pub key: Option<String>,
-    /// Only those older than this one.
-    pub before: Option<DrawId>,
-}
-
-/// A usage event: the audit row of a grant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UsageView {
-    /// Names the event.
-    pub draw_id: DrawId,
-    /// UUID of the key that was granted, whether or not it still exists.
-    pub key_id: String,
-    /// Name of that key; empty where it was never known.
-    pub key_name: String,
-    /// UUID of the consumer, or `admin`.
-    pub consumer_id: String,
-    /// Name of the consumer; empty where it was never known.
-    pub consumer_name: String,
-    /// The feature asked for.
-    pub feature: String,
-    /// When it was granted, to the millisecond.
-    pub created_at: Timestamp,
-}
-
 /// The state of the pool as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
@@ -266,20 +234,6 @@ impl Live {
             last_used_at: self.uses.last_of(number),
             token_issued_at: consumer.token_issued_at,
             old_token_until: consumer.overlap_until(now),
-        }
-    }
-}
-
-impl From<UsageRow> for UsageView {
-    fn from(row: UsageRow) -> Self {
-        Self {
-            draw_id: DrawId(row.id),
-            key_id: row.key_id,
-            key_name: row.key_name,
-            consumer_id: row.consumer_id,
-            consumer_name: row.consumer_name,
-            feature: row.feature,
-            created_at: row.at,
         }
     }
 }

@@ -17,16 +17,18 @@ mod list_tiers;
 mod list_usage;
 mod remove_scope;
 mod show_pool_health;
+mod summarise_usage;
 mod update_consumer;
 mod update_tier;
 mod update_tier_by_id;
 
-use keypool_engine::{AdminError, Engine};
+use keypool_engine::{AdminError, Engine, Timestamp};
 use serde::Serialize;
 use serde::ser::Serializer;
 use serde_json::value::RawValue;
 
 use crate::problem::Problem;
+use crate::times;
 
 pub(crate) use add_consumer::add_consumer;
 pub(crate) use add_key::add_key;
@@ -46,6 +48,7 @@ pub(crate) use list_tiers::list_tiers;
 pub(crate) use list_usage::list_usage;
 pub(crate) use remove_scope::remove_scope;
 pub(crate) use show_pool_health::show_pool_health;
+pub(crate) use summarise_usage::summarise_usage;
 pub(crate) use update_consumer::update_consumer;
 pub(crate) use update_tier::update_tier;
 pub(crate) use update_tier_by_id::update_tier_by_id;
@@ -74,6 +77,14 @@ where
 fn metadata(text: &str) -> &RawValue {
     let object = if text.starts_with('{') { serde_json::from_str(text).ok() } else { None };
     object.unwrap_or_else(|| serde_json::from_str("{}").expect("an empty object is JSON"))
+}
+
+/// The moment in a parameter, if it is given.
+fn read_moment(name: &'static str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let problem =
+        "must be a moment (RFC 3339), such as 2026-11-23T16:11:19Z; a `+` in it is written %2B";
+    times::parse(text).map(Some).ok_or_else(|| Problem::field(name, problem))
 }
 
 /// The problem that stands for a refused change; one that was found in memory is confirmed first.

@@ -79,6 +79,7 @@ static ROUTES: &[Route] = routes! {
     [POST]     "/admin/consumers/{id}/scopes"         admin  add_scope        Object;
     [DELETE]   "/admin/consumers/{id}/scopes/{tier}"  admin  remove_scope     Nothing;
     [GET HEAD] "/admin/usage"                         admin  list_usage       Nothing;
+    [GET HEAD] "/admin/usage/summary"                 admin  summarise_usage  Nothing;
     [GET HEAD] "/admin/changes"                       admin  list_changes     Nothing;
     [GET HEAD] "/admin/health"                        admin  show_pool_health Nothing;
 };

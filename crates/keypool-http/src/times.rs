@@ -12,9 +12,19 @@ pub(crate) struct ToTheSecond(pub(crate) Timestamp);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ToTheMillisecond(pub(crate) Timestamp);
 
+/// The day of a moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ToTheDay(pub(crate) Timestamp);
+
 impl Serialize for ToTheSecond {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&times::to_the_second(self.0))
+    }
+}
+
+impl Serialize for ToTheDay {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&times::to_the_day(self.0))
     }
 }
 

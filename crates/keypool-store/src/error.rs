@@ -17,6 +17,9 @@ pub enum StoreError {
     /// The database could not be written.
     #[error("the database could not be written")]
     Write(#[source] DriverError),
+    /// Too many long searches are under way; this one was not begun, or not gone on with.
+    #[error("too many long searches through the usage events are under way")]
+    Crowded,
     /// A batch's events and charges do not add up; it was not sent.
     #[error(
         "a batch of {events} draws charges {rates} to rate limits and {budgets} to budgets; nothing was written"

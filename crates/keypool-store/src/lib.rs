@@ -51,4 +51,5 @@ pub use snapshot::{
 };
 pub use standing::{KeyStanding, Standing};
 pub use store::Store;
+pub use usage::summary::{GroupBy, Named, Summary, SummaryQuery, SummaryRow};
 pub use usage::{UsageQuery, UsageRow};

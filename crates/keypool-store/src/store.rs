@@ -17,6 +17,8 @@ use crate::pulse::{Pulse, read_pulse};
 use crate::record::{ChangeRow, ChangesQuery, list_changes};
 use crate::snapshot::{Snapshot, load_since, load_snapshot};
 use crate::standing::{Standing, recent_standing, standing_of};
+use crate::usage::scans::Scans;
+use crate::usage::summary::{Summary, SummaryQuery, summarise};
 use crate::usage::{UsageQuery, UsageRow, list_usage};
 use crate::uses::{self, list_uses};
 
@@ -24,7 +26,8 @@ use crate::uses::{self, list_uses};
 /// is dropped.
 #[derive(Clone, Debug)]
 pub struct Store {
-    driver: Arc<Driver>,
+    pub(crate) driver: Arc<Driver>,
+    scans: Arc<Scans>,
     clock_leeway: Option<Duration>,
     /// As whom it writes; nobody until a replica number is issued.
     sender: Arc<Mutex<Option<Sender>>>,
@@ -38,7 +41,8 @@ const EVENTS_IN_ORDER: &str = "events_in_order";
 
 impl Store {
     pub(crate) fn new(driver: Driver, clock_leeway: Option<Duration>) -> Store {
-        Store { driver: Arc::new(driver), clock_leeway, sender: Arc::default() }
+        let (driver, scans) = (Arc::new(driver), Arc::new(Scans::new()));
+        Store { driver, scans, clock_leeway, sender: Arc::default() }
     }
 
     /// Whether others may write to the same database at any time, so that what was read of it may be old.
@@ -215,9 +219,17 @@ impl Store {
     /// Usage events, newest first.
     ///
     /// # Errors
-    /// The database cannot be read.
+    /// The database cannot be read, or the search would be a long one and too many are under way.
     pub async fn list_usage(&self, query: &UsageQuery) -> Result<Vec<UsageRow>, StoreError> {
-        list_usage(&self.driver, query).await.map_err(StoreError::Read)
+        list_usage(&self.driver, &self.scans, query).await
+    }
+
+    /// How many grants there were, by what the query groups by. What is committed meanwhile may count or not.
+    ///
+    /// # Errors
+    /// As for [`list_usage`](Store::list_usage).
+    pub async fn summarise_usage(&self, query: &SummaryQuery) -> Result<Summary, StoreError> {
+        summarise(&self.driver, &self.scans, query).await
     }
 
     /// Records of admin changes, newest first.

@@ -1,17 +1,37 @@
 //! The audit: usage events as they are listed, newest first, under the names that their keys and consumers had.
+//!
+//! Events have no index but their ids, which are ordered by time, and the chain of each key. Whatever else is asked for is
+//! looked for piece by piece: no statement runs for long, and between two of them others have their turn.
+
+mod pieces;
+pub(crate) mod scans;
+pub(crate) mod summary;
+#[cfg(test)]
+mod tests;
 
 use keypool_core::{GrantId, Timestamp};
 
-use crate::driver::{Driver, DriverError, Row, Statement};
+use self::pieces::{Piece, read_piece};
+use self::scans::Scans;
+use crate::driver::Driver;
+use crate::error::StoreError;
 
-/// Which usage events to list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Which usage events to list: those that meet all that is given. What names nothing that ever was is met by none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsageQuery {
     /// At most so many.
     pub limit: u32,
-    /// Only those of the key with this UUID.
+    /// Of the key with this UUID, be it deleted.
     pub key: Option<String>,
-    /// Only those older than this one.
+    /// Drawn by the consumer with this UUID, be it deleted, or by `admin`.
+    pub consumer: Option<String>,
+    /// Drawn for the feature of this name.
+    pub feature: Option<String>,
+    /// Not before this moment.
+    pub since: Option<Timestamp>,
+    /// Before this moment.
+    pub until: Option<Timestamp>,
+    /// Older than this one.
     pub before: Option<GrantId>,
 }
 
@@ -34,78 +54,43 @@ pub struct UsageRow {
     pub at: Timestamp,
 }
 
-const OF_ALL: &str = "
-    SELECT e.id, k.key_uuid, k.name, c.consumer_uuid, c.name, f.name
-    FROM usage_events AS e
-    CROSS JOIN keys AS k USING (key_no)
-    CROSS JOIN consumers AS c USING (consumer_no)
-    CROSS JOIN features AS f USING (feature_no)
-    WHERE e.id < ?1
-    ORDER BY e.id DESC LIMIT ?2";
+/// The ids of the events from `since` on and before `until`: from the first number on, below the second.
+fn ids_between(since: Option<Timestamp>, until: Option<Timestamp>) -> (i64, i64) {
+    (since.map_or(0, first_id_at), until.map_or(i64::MAX, first_id_at))
+}
 
-/// Walks the chain of the key's events from the newest that is wanted. Before an event of the key that is the one it
-/// names; before any other, the first that a look at the events right before it finds, or else the chain tells.
-const OF_ONE_KEY: &str = "
-    WITH RECURSIVE
-    wanted (key_no, newest) AS MATERIALIZED (
-        SELECT k.key_no, CASE
-            WHEN b.newest_event < ?1 THEN b.newest_event
-            WHEN EXISTS (SELECT 1 FROM usage_events WHERE id = ?1 AND key_no = k.key_no)
-                THEN (SELECT previous FROM usage_events WHERE id = ?1)
-            ELSE coalesce((
-                SELECT id FROM (SELECT id, key_no FROM usage_events WHERE id < ?1 ORDER BY id DESC LIMIT 10000)
-                WHERE key_no = k.key_no ORDER BY id DESC LIMIT 1
-            ), (
-                WITH RECURSIVE newer (id, previous) AS (
-                    SELECT id, previous FROM usage_events WHERE id = b.newest_event
-                    UNION ALL
-                    SELECT e.id, e.previous FROM newer CROSS JOIN usage_events AS e ON e.id = newer.previous
-                    WHERE newer.previous >= ?1
-                )
-                SELECT previous FROM newer ORDER BY id LIMIT 1
-            )) END
-        FROM keys AS k CROSS JOIN budget_counters AS b USING (key_no) WHERE k.key_uuid = ?3
-    ),
-    chain (id, key_no, consumer_no, feature_no, previous) AS (
-        SELECT e.id, e.key_no, e.consumer_no, e.feature_no, e.previous
-        FROM wanted CROSS JOIN usage_events AS e ON e.id = wanted.newest
-        UNION ALL
-        SELECT e.id, e.key_no, e.consumer_no, e.feature_no, e.previous
-        FROM chain CROSS JOIN usage_events AS e ON e.id = chain.previous
-        LIMIT ?2
-    )
-    SELECT e.id, k.key_uuid, k.name, c.consumer_uuid, c.name, f.name
-    FROM chain AS e
-    CROSS JOIN keys AS k USING (key_no)
-    CROSS JOIN consumers AS c USING (consumer_no)
-    CROSS JOIN features AS f USING (feature_no)
-    ORDER BY e.id DESC";
+/// The smallest id that an event of this moment or a later one can have.
+fn first_id_at(at: Timestamp) -> i64 {
+    if at > GrantId::LAST_AT { i64::MAX } else { at.as_millis().max(0) << 21 }
+}
 
 pub(crate) async fn list_usage(
     driver: &Driver,
+    scans: &Scans,
     query: &UsageQuery,
-) -> Result<Vec<UsageRow>, DriverError> {
-    let before = query.before.map_or(i64::MAX, GrantId::get);
-    let statement = match &query.key {
-        None => Statement::long(OF_ALL),
-        Some(_) => Statement::long(OF_ONE_KEY),
-    };
-    let mut statement = statement.with(before).with(i64::from(query.limit));
-    if let Some(key) = &query.key {
-        statement = statement.with(key.as_str());
+) -> Result<Vec<UsageRow>, StoreError> {
+    let mut found = Vec::new();
+    if query.limit == 0 {
+        return Ok(found);
     }
-    driver.read(statement).await?.into_iter().map(usage_row).collect()
-}
-
-fn usage_row(mut row: Row) -> Result<UsageRow, DriverError> {
-    let id = GrantId::new(row.int()?);
-    Ok(UsageRow {
-        id,
-        key_id: row.text()?,
-        key_name: row.text()?,
-        consumer_id: row.text()?,
-        consumer_name: row.text()?,
-        feature: row.text()?,
-        at: id.at(),
-    })
+    let (since, until) = ids_between(query.since, query.until);
+    let before = query.before.map_or(until, |before| until.min(before.get()));
+    let looks = &scans.looks;
+    let takes_any = query.consumer.is_none() && query.feature.is_none();
+    let look = if takes_any { query.limit } else { query.limit.max(looks.first) };
+    let mut piece = Piece { since, before, place: None, look, most: query.limit };
+    let mut scan = None;
+    loop {
+        let _turn = scans::turn(scan.as_ref()).await;
+        let next = read_piece(driver, query, &piece, &mut found).await.map_err(StoreError::Read)?;
+        let missing = query.limit.saturating_sub(u32::try_from(found.len()).unwrap_or(u32::MAX));
+        if next.is_none() || missing == 0 {
+            return Ok(found);
+        }
+        let look = if query.key.is_some() { looks.walk } else { looks.further };
+        piece = Piece { place: next, look, most: missing, ..piece };
+        if scan.is_none() {
+            scan = Some(scans.begin()?);
+        }
+    }
 }

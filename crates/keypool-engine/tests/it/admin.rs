@@ -147,10 +147,8 @@ async fn a_removed_consumer_is_nobody_and_a_revoked_scope_is_out() {
     assert_eq!(refusal(engine.draw(consumer, "f").await), Refusal::OutOfScope);
     engine.delete_consumer(&origin(), &id).await.unwrap();
     assert_eq!(refusal(engine.draw(consumer, "f").await), Refusal::UnknownCaller);
-    let events = engine
-        .usage(keypool_engine::UsageQuery { limit: 5, key: None, before: None })
-        .await
-        .unwrap();
+    let events =
+        engine.usage(keypool_engine::UsageQuery { limit: 5, ..Default::default() }).await.unwrap();
     assert_eq!(
         (events[0].consumer_id.as_str(), events[0].consumer_name.as_str()),
         (id.as_str(), "c")

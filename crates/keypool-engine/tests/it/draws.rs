@@ -135,7 +135,7 @@ async fn refusals_use_nothing_up() {
     }
     let keys = engine.keys().await;
     assert_eq!((keys[0].usage_count, keys[0].usage[0].used), (1, 1));
-    let query = keypool_engine::UsageQuery { limit: 10, key: None, before: None };
+    let query = keypool_engine::UsageQuery { limit: 10, ..Default::default() };
     let events = engine.usage(query).await.unwrap();
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].draw_id, served.draw_id);

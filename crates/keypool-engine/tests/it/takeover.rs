@@ -76,7 +76,7 @@ async fn keeps_counts_windows_and_events() {
         .collect();
     let opened = [1_795_450_279_817, 1_795_450_279_824, 1_795_450_279_830];
     assert_eq!(resets, opened.map(|since| since + 2_592_000_000));
-    let events = engine.usage(UsageQuery { limit: 100, key: None, before: None }).await.unwrap();
+    let events = engine.usage(UsageQuery { limit: 100, ..Default::default() }).await.unwrap();
     assert_eq!(events.len(), 16);
     assert_eq!(events.iter().filter(|event| event.consumer_id == "admin").count(), 3);
     let serp_bot = engine.authenticate(SERP_BOT).unwrap();
@@ -90,7 +90,7 @@ async fn keeps_counts_windows_and_events() {
     home.clock.advance(Duration::from_secs(1));
     let engine = home.try_open(sealer()).await.unwrap();
     assert_eq!(
-        engine.usage(UsageQuery { limit: 100, key: None, before: None }).await.unwrap().len(),
+        engine.usage(UsageQuery { limit: 100, ..Default::default() }).await.unwrap().len(),
         26
     );
     engine.close().await;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::answer::App;
 use crate::auth::Admin;
+use crate::endpoints::read_moment;
 use crate::input::Input;
 use crate::page;
 use crate::percent;
@@ -24,32 +25,60 @@ struct Event<'a> {
     consumer_name: &'a str,
 }
 
-/// Lists at most `limit` events, of one `key`, older than `before`.
+/// Which events, and the filters as they were given, for the address of the next page.
+struct Asked {
+    query: UsageQuery,
+    filters: [(&'static str, Option<String>); 5],
+}
+
+/// Lists at most `limit` events that meet every filter, older than `before`. An id or a name that nothing bears is met by
+/// no event.
 pub(crate) async fn list_usage(app: &App, _: Admin, input: &Input<'_>) -> Answer {
-    let query = read(input)?;
+    let Asked { query, filters } = read(input)?;
     // One more than is shown tells whether there is a next page.
     let one_more = UsageQuery { limit: query.limit.saturating_add(1), ..query.clone() };
     let found = app.engine.usage(one_more).await?;
     let (events, has_more) = page::split(&found, query.limit);
     let reply = Reply::array(StatusCode::OK, events, shape).await;
     match events.last() {
-        Some(last) if has_more => Ok(reply.with_next_page(&next_page(&query, last.draw_id))),
+        Some(last) if has_more => {
+            Ok(reply.with_next_page(&next_page(query.limit, &filters, last.draw_id)))
+        }
         _ => Ok(reply),
     }
 }
 
-fn read(input: &Input<'_>) -> Result<UsageQuery, Problem> {
-    let [limit, key, before] = input.query(["limit", "key", "before"])?;
+fn read(input: &Input<'_>) -> Result<Asked, Problem> {
+    let [limit, key, consumer, feature, since, until, before] =
+        input.query(["limit", "key", "consumer", "feature", "since", "until", "before"])?;
     let limit = page::limit(limit.as_deref())?;
     let before = before.map(|before| before.parse()).transpose();
     let before = before.map_err(|_| Problem::field("before", "must be a draw_id"))?;
-    Ok(UsageQuery { limit, key, before })
+    let query = UsageQuery {
+        limit,
+        since: read_moment("since", since.as_deref())?,
+        until: read_moment("until", until.as_deref())?,
+        key: key.clone(),
+        consumer: consumer.clone(),
+        feature: feature.clone(),
+        before,
+    };
+    let filters = [
+        ("key", key),
+        ("consumer", consumer),
+        ("feature", feature),
+        ("since", since),
+        ("until", until),
+    ];
+    Ok(Asked { query, filters })
 }
 
-fn next_page(query: &UsageQuery, last: DrawId) -> String {
-    let key = query.key.as_deref().map(|key| format!("&key={}", percent::encode(key)));
-    let key = key.unwrap_or_default();
-    format!("/admin/usage?limit={}{key}&before={last}", query.limit)
+/// The address of the page after an event, with the same filters.
+fn next_page(limit: u32, filters: &[(&str, Option<String>)], last: DrawId) -> String {
+    let given = filters.iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    let filters: String =
+        given.map(|(name, value)| format!("&{name}={}", percent::encode(value))).collect();
+    format!("/admin/usage?limit={limit}{filters}&before={last}")
 }
 
 fn shape(event: &UsageView) -> Event<'_> {

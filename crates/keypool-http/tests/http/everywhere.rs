@@ -25,6 +25,7 @@ const DOCUMENTED: &[(&str, &str, &str)] = &[
     ("POST", "/admin/consumers/{id}/scopes", "admin"),
     ("DELETE", "/admin/consumers/{id}/scopes/{tier}", "admin"),
     ("GET", "/admin/usage", "admin"),
+    ("GET", "/admin/usage/summary", "admin"),
     ("GET", "/admin/changes", "admin"),
     ("GET", "/admin/health", "admin"),
 ];

@@ -94,6 +94,111 @@ async fn filters_by_key_and_keeps_the_filter_over_pages() {
     assert_eq!(pool.get(&format!("{PATH}?key=%00%C3%A9")).await.text, "[]");
 }
 
+/// The draw ids of a list.
+fn ids(list: &serde_json::Value) -> Vec<String> {
+    let events = list.as_array().unwrap().iter();
+    events.map(|event| event["draw_id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn filters_by_all_that_is_given_and_keeps_it_over_pages() {
+    let pool = used().await;
+    let (consumer, token) = pool.add_consumer("c", &["t"]).await;
+    for feature in ["f", "g", "f", "g", "f"] {
+        assert_eq!(pool.draw(&token, feature).await.status, 200);
+        pool.clock.advance(Duration::from_millis(1));
+    }
+    let all = pool.get(PATH).await.json();
+    let meeting = |holds: &dyn Fn(&serde_json::Value) -> bool| {
+        ids(&json!(all.as_array().unwrap().iter().filter(|event| holds(event)).collect::<Vec<_>>()))
+    };
+    let key = all[3]["key_id"].clone();
+    let key = key.as_str().unwrap();
+    let at = |ms: u32| format!("2026-11-23T16:00:00.{ms:03}Z");
+    let (two, ten) = (at(2), at(10));
+    let between = |event: &serde_json::Value| {
+        let created_at = event["created_at"].as_str().unwrap();
+        created_at >= &*two && created_at < &*ten
+    };
+    let cases: [(String, Vec<String>); 6] = [
+        (format!("consumer={consumer}"), meeting(&|event| event["consumer_id"] == *consumer)),
+        ("consumer=admin".to_owned(), meeting(&|event| event["consumer_id"] == "admin")),
+        ("feature=f".to_owned(), meeting(&|event| event["feature"] == "f")),
+        (format!("since={two}&until={ten}"), meeting(&between)),
+        (
+            format!("key={key}&feature=g&since={two}"),
+            meeting(&|event| {
+                event["key_id"] == key
+                    && event["feature"] == "g"
+                    && event["created_at"].as_str().unwrap() >= &*two
+            }),
+        ),
+        (
+            format!("until={ten}&consumer={consumer}&feature=f"),
+            meeting(&|event| {
+                event["consumer_id"] == *consumer && event["feature"] == "f" && between(event)
+            }),
+        ),
+    ];
+    for (filters, expected) in cases {
+        assert!(!expected.is_empty() && expected.len() < 12, "{filters}: {expected:?}");
+        let mut seen = Vec::new();
+        let mut next = Some(format!("{PATH}?limit=2&{filters}"));
+        while let Some(path) = next {
+            let page = pool.get(&path).await;
+            seen.extend(ids(&page.json()));
+            next =
+                page.header("link").map(|link| link.split(['<', '>']).nth(1).unwrap().to_owned());
+        }
+        assert_eq!(seen, expected, "{filters}");
+    }
+}
+
+#[tokio::test]
+async fn the_next_page_is_addressed_with_the_filters_escaped() {
+    let pool = used().await;
+    let since = "since=2026-11-23T17:00:00%2B01:00";
+    let listed = pool.get(&format!("{PATH}?feature=g&limit=3&consumer=admin&{since}")).await;
+    let last = ids(&listed.json())[2].clone();
+    let expected = format!(
+        "<{PATH}?limit=3&consumer=admin&feature=g&since=2026-11-23T17%3A00%3A00%2B01%3A00&before={last}>; rel=\"next\""
+    );
+    assert_eq!(listed.header("link"), Some(&*expected));
+    assert_eq!(listed.json().as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn what_nothing_bears_is_met_by_no_event() {
+    let pool = used().await;
+    for filter in [
+        "key=nobody",
+        "consumer=nobody",
+        "consumer=",
+        "feature=none",
+        "feature=%00",
+        "key=a&consumer=b",
+    ] {
+        let listed = pool.get(&format!("{PATH}?{filter}")).await;
+        assert_eq!((listed.status, &*listed.text), (200, "[]"), "{filter}");
+    }
+    let backwards = "since=2026-11-23T16:00:01Z&until=2026-11-23T16:00:00Z";
+    assert_eq!(pool.get(&format!("{PATH}?{backwards}")).await.text, "[]");
+}
+
+#[tokio::test]
+async fn events_of_the_deleted_are_found_by_id_under_their_names() {
+    let pool = Pool::with_tier().await;
+    let key = pool.add_key("gone", "").await;
+    let (consumer, token) = pool.add_consumer("left", &["t"]).await;
+    pool.draw(&token, "f").await;
+    pool.delete(&format!("/admin/keys/{key}")).await;
+    pool.delete(&format!("/admin/consumers/{consumer}")).await;
+    for filter in [format!("key={key}"), format!("consumer={consumer}")] {
+        let event = pool.get(&format!("{PATH}?{filter}")).await.json()[0].clone();
+        assert_eq!((&event["key_name"], &event["consumer_name"]), (&json!("gone"), &json!("left")));
+    }
+}
+
 #[tokio::test]
 async fn limits_above_a_thousand_are_a_thousand() {
     let pool = used().await;
@@ -113,6 +218,11 @@ async fn names_what_is_invalid() {
     for before in ["", "1", "zzzzzzzzzzzzzzzz", "ffffffffffffffff", "%C3%A9%C3%A9%C3%A9%C3%A9"] {
         pool.get(&format!("{PATH}?before={before}")).await.expect_invalid("before");
     }
+    for moment in ["", "soon", "2026-11-23", "1795450279", "2026-11-23T18:00:00+02:00"] {
+        pool.get(&format!("{PATH}?since={moment}")).await.expect_invalid("since");
+        pool.get(&format!("{PATH}?until={moment}")).await.expect_invalid("until");
+    }
+    pool.get(&format!("{PATH}?feature=f&feature=f")).await.expect_invalid("feature");
     pool.get(&format!("{PATH}?key=%ff")).await.expect_invalid("key");
     pool.get(&format!("{PATH}?offset=5")).await.expect_invalid("offset");
 }

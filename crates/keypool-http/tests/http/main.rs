@@ -31,6 +31,7 @@ mod remove_scope;
 mod server;
 mod show_pool_health;
 mod sockets;
+mod summarise_usage;
 mod throttle;
 mod update_consumer;
 mod update_tier;

@@ -12,7 +12,8 @@ pub(crate) async fn page(
     before: Option<GrantId>,
     limit: u32,
 ) -> Vec<GrantId> {
-    let query = UsageQuery { limit, key: Some(format!("key-{key}")), before };
+    let key = Some(format!("key-{key}"));
+    let query = UsageQuery { limit, key, before, ..UsageQuery::default() };
     store.list_usage(&query).await.unwrap().iter().map(|row| row.id).collect()
 }
 

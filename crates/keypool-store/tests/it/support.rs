@@ -196,7 +196,7 @@ pub(crate) fn batch(revision: i64, draws: &[Draw]) -> DrawBatch {
 /// Whether a grant is on record.
 pub(crate) async fn is_recorded(store: &Store, id: GrantId) -> bool {
     let before = Some(GrantId::new(id.get() + 1));
-    let query = UsageQuery { limit: 1, key: None, before };
+    let query = UsageQuery { limit: 1, before, ..UsageQuery::default() };
     store.list_usage(&query).await.unwrap().first().is_some_and(|event| event.id == id)
 }
 

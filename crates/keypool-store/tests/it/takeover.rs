@@ -109,8 +109,7 @@ async fn every_event_stays_in_order_and_the_rotation_goes_on_from_them() {
     let of_old = "SELECT printf('%s %s %s %s', key_id, consumer_id, feature, created_at) FROM usage_events ORDER BY rowid DESC";
     let old = rows(&path, of_old).await;
     let store = open(&path).await;
-    let events =
-        store.list_usage(&UsageQuery { limit: 100, key: None, before: None }).await.unwrap();
+    let events = store.list_usage(&UsageQuery { limit: 100, ..Default::default() }).await.unwrap();
     let written = |ms: i64| if ms == MADE { "2026-11-23 16:11:19" } else { "2026-11-23 16:11:21" };
     let new: Vec<_> = events
         .iter()

@@ -160,8 +160,7 @@ async fn rows_that_belong_to_nothing_are_kept_aside() {
 #[tokio::test]
 async fn events_of_what_vanished_stay_listed_under_the_original_ids() {
     let (_folder, path, store, snapshot) = taken_over().await;
-    let events =
-        store.list_usage(&UsageQuery { limit: 100, key: None, before: None }).await.unwrap();
+    let events = store.list_usage(&UsageQuery { limit: 100, ..Default::default() }).await.unwrap();
     assert_eq!(events.len(), 16 + 7);
     let listed: Vec<_> = events
         .iter()
@@ -186,7 +185,7 @@ async fn events_of_what_vanished_stay_listed_under_the_original_ids() {
         ("k-zero", "zero", "c-odd", "zero", 0),
     ];
     assert_eq!(listed, expected);
-    let of_lost = UsageQuery { limit: 100, key: Some("k-lost".to_owned()), before: None };
+    let of_lost = UsageQuery { limit: 100, key: Some("k-lost".to_owned()), ..Default::default() };
     assert_eq!(store.list_usage(&of_lost).await.unwrap().len(), 2);
     assert!(snapshot.keys.iter().all(|key| key.id != "k-lost"));
     assert_eq!(store.check_counters().await.unwrap(), []);

@@ -6,7 +6,7 @@ use keypool_store::{ChangeKind, UsageQuery};
 use crate::support::{Draw, NOON, batch, change, draw, grant, seeded};
 
 fn query(limit: u32) -> UsageQuery {
-    UsageQuery { limit, key: None, before: None }
+    UsageQuery { limit, ..UsageQuery::default() }
 }
 
 #[tokio::test]

@@ -110,7 +110,7 @@ async fn a_list_that_broke_off_is_an_error_and_never_a_shorter_pool() {
         assert!(matches!(read, Err(StoreError::Read(_))), "{fault:?}: {read:?}");
         let read = store.standing_of(&[keypool_core::KeyNo::new(1)]).await;
         assert!(read.is_err(), "{fault:?}: {read:?}");
-        let every = keypool_store::UsageQuery { limit: 100, key: None, before: None };
+        let every = keypool_store::UsageQuery { limit: 100, ..Default::default() };
         let read = store.list_usage(&every).await;
         assert!(read.is_err(), "{fault:?}: {read:?}");
         assert!(store.check_counters().await.is_err(), "{fault:?}");
@@ -144,7 +144,7 @@ async fn long_reads_leave_a_connection_for_draws_and_waiting_for_one_is_no_doubt
         let mut lists = tokio::task::JoinSet::new();
         for _ in 0..4 {
             let store = Arc::clone(&store);
-            let every = keypool_store::UsageQuery { limit: 100, key: None, before: None };
+            let every = keypool_store::UsageQuery { limit: 100, ..Default::default() };
             lists.spawn(async move { drop(store.list_usage(&every).await) });
         }
         while slow.hits() == 0 {
