@@ -8,6 +8,7 @@ mod catch_up;
 mod make;
 mod note;
 mod record;
+mod write;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,6 +26,7 @@ use crate::gathering::Gathering;
 use crate::live::{Live, PendingChange, Work};
 use crate::load::{self, LoadedPool};
 use crate::meters::Meters;
+use crate::readiness::{LastCommit, PROBE_PACE};
 
 /// A commit that takes so long is one to a database that is far away. Then the callers of a batch are told before the next
 /// one is sent, and it waits for them while they come: else they would miss it, and half of all callers would wait for two
@@ -42,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) sealer: Sealer,
     /// Why nothing can be recorded any more, if so.
     pub(crate) broken: watch::Sender<Option<Broken>>,
+    /// How the last commit ended.
+    pub(crate) commits: watch::Sender<LastCommit>,
     /// Wakes the watcher.
     pub(crate) questions: Notify,
     pub(crate) meters: Meters,
@@ -52,9 +56,10 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(store: Store, sealer: Sealer, live: Live) -> Self {
         let broken = watch::Sender::new(None);
+        let commits = watch::Sender::new(LastCommit::of_opening(live.steady_ms()));
         let (questions, work) = (Notify::new(), Notify::new());
         let meters = Meters::default();
-        Self { store, sealer, broken, questions, meters, live: Mutex::new(live), work }
+        Self { store, sealer, broken, commits, questions, meters, live: Mutex::new(live), work }
     }
 
     /// The pool. The lock is never held over an await. A panic under it is a bug; at worst it leaves a grant reserved that
@@ -120,6 +125,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             Step::CatchUp => catch_up::catch_up(&shared, Vec::new()).await,
             Step::Make(change) => make::make(&shared, change).await,
             Step::Note(uses) => note::note(&shared, &uses).await,
+            Step::Probe => write::probe(&shared).await,
             Step::Wait => wait(&shared).await,
             Step::End(uses) => return note::note(&shared, &uses).await,
         }
@@ -152,6 +158,8 @@ enum Step {
     Make(PendingChange),
     /// Notes when consumers were granted a key last.
     Note(Vec<(ConsumerNo, GrantId)>),
+    /// Commits something that changes nothing: somebody wants to know whether that works.
+    Probe,
     Wait,
     /// Ends with such a note.
     End(Vec<(ConsumerNo, GrantId)>),
@@ -164,22 +172,32 @@ fn next_step(live: &mut Live) -> Step {
         Freshness::PoolBehind => return Step::CatchUp,
         Freshness::Doubtful | Freshness::Current => {}
     }
-    if live.note_due_in() == Some(Duration::ZERO) {
+    if !live.is_silent && live.note_due_in() == Some(Duration::ZERO) {
         return Step::Note(live.uses.take_waiting());
     }
     match live.next_work() {
         Some(Work::Draws(gathering)) => Step::Record(gathering, live.revision),
         Some(Work::Change(change)) => Step::Make(change),
         None if live.is_closing => Step::End(live.uses.take_waiting()),
+        // Memory that may be wrong is put right first.
+        None if live.is_probe_wanted && live.freshness == Freshness::Doubtful => Step::Recover,
+        None if live.is_probe_wanted => Step::Probe,
         None => Step::Wait,
     }
 }
 
-/// Waits until there is something to do.
+/// Waits until there is something to do. While the database is silent that is to ask it again.
 async fn wait(shared: &Shared) {
     let work = shared.work.notified();
-    let note_due_in = shared.live().note_due_in();
+    let (is_silent, note_due_in) = {
+        let live = shared.live();
+        (live.is_silent, live.note_due_in())
+    };
     match note_due_in {
+        _ if is_silent => {
+            let _ = tokio::time::timeout(PROBE_PACE, work).await;
+            shared.live().is_probe_wanted = true;
+        }
         // Whether it is due is then looked at.
         Some(due_in) => {
             let _ = tokio::time::timeout(due_in, work).await;

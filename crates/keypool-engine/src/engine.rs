@@ -113,6 +113,9 @@ impl Engine {
             if live.is_closing {
                 return Err(Unavailable::Closing);
             }
+            if live.is_silent {
+                return Err(Unavailable::Store);
+            }
             if self.is_shared() {
                 live.ask(about, confirmation);
                 self.shared.questions.notify_one();
@@ -139,6 +142,9 @@ impl Engine {
             }
             if live.is_closing {
                 return Err(Unavailable::Closing);
+            }
+            if live.is_silent {
+                return Err(Unavailable::Store);
             }
             live.await_counters(confirmation);
         }

@@ -23,6 +23,7 @@ mod load;
 mod lookout;
 mod metadata;
 pub mod meters;
+mod readiness;
 mod roster;
 mod rules;
 mod timekeeper;

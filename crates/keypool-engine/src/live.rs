@@ -69,6 +69,10 @@ pub(crate) struct Live {
     /// The number that goes into the ids of grants.
     pub(crate) replica: ReplicaNo,
     pub(crate) is_closing: bool,
+    /// Whether the database gives no answer; then nobody is let in.
+    pub(crate) is_silent: bool,
+    /// Whether somebody wants to know if commits succeed.
+    pub(crate) is_probe_wanted: bool,
     pub(crate) freshness: Freshness,
     pub(crate) seen: Seen,
     pub(crate) uses: Uses,
@@ -108,6 +112,8 @@ impl Live {
             revision: pool.revision,
             replica,
             is_closing: false,
+            is_silent: false,
+            is_probe_wanted: false,
             freshness: Freshness::Current,
             seen: Seen { counters: pool.latest_grant, ..Seen::default() },
             uses,
@@ -165,6 +171,7 @@ impl Live {
     pub(crate) fn admit_draw(&self) -> Result<(), Unavailable> {
         match self.queued_draws {
             _ if self.is_closing => Err(Unavailable::Closing),
+            _ if self.is_silent => Err(Unavailable::Store),
             queued if queued >= MOST_QUEUED_DRAWS => Err(Unavailable::Overloaded),
             _ => Ok(()),
         }
@@ -225,6 +232,7 @@ impl Live {
     pub(crate) fn enqueue(&mut self, change: PendingChange) {
         let refusal = match self.queued_changes {
             _ if self.is_closing => Some(Unavailable::Closing),
+            _ if self.is_silent => Some(Unavailable::Store),
             queued if queued >= MOST_QUEUED_CHANGES => Some(Unavailable::Overloaded),
             _ => None,
         };

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -40,6 +41,7 @@ pub struct App {
     pub(crate) settings: Arc<HttpSettings>,
     pub(crate) meters: Arc<Meters>,
     throttle: Arc<Throttle>,
+    is_draining: Arc<AtomicBool>,
 }
 
 impl App {
@@ -50,7 +52,17 @@ impl App {
             settings: Arc::new(settings.clone()),
             meters: Arc::default(),
             throttle: Arc::new(Throttle::new()),
+            is_draining: Arc::default(),
         }
+    }
+
+    /// Says from now on that it is not ready.
+    pub fn drain(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Relaxed)
     }
 
     /// What was counted so far of connections and tokens.

@@ -62,6 +62,7 @@ macro_rules! routes {
 static ROUTES: &[Route] = routes! {
     // methods  path                                   who    endpoint         body
     [GET HEAD] "/health"                              anyone health           Nothing;
+    [GET HEAD] "/ready"                               anyone ready            Nothing;
     [GET]      "/key"                                 caller draw_key         Nothing;
     [GET HEAD] "/admin/tiers"                         admin  list_tiers       Nothing;
     [POST]     "/admin/tiers"                         admin  add_tier         Object;

@@ -52,6 +52,7 @@ pub async fn serve(
             }
         }
     }
+    app.drain();
     drop(listener);
     drain(connections, graceful, app.settings.shutdown_timeout).await
 }

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 use std::vec;
 
 #[cfg(feature = "libsql")]
@@ -308,6 +309,15 @@ impl Driver {
             Driver::Sqlite(driver) => driver.seat() == Seat::Guest,
             #[cfg(feature = "libsql")]
             Driver::Libsql(_) => true,
+        }
+    }
+
+    /// How long it is to be waited for: for another process that has a file locked, or for a server's answer.
+    pub(crate) fn deadline(&self) -> Duration {
+        match self {
+            Driver::Sqlite(driver) => driver.busy_timeout(),
+            #[cfg(feature = "libsql")]
+            Driver::Libsql(driver) => driver.deadline(),
         }
     }
 

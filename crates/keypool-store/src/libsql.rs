@@ -80,6 +80,10 @@ impl Libsql {
         })
     }
 
+    pub(crate) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
     /// Runs one statement to its rows.
     pub(crate) async fn read(&self, statement: Statement) -> Result<Vec<Row>, DriverError> {
         let connections = Arc::clone(&self.connections);

@@ -70,6 +70,10 @@ impl Sqlite {
         is_noted(&self.path, revision).map_err(|error| DriverError::Broken(Box::new(error)))
     }
 
+    pub(crate) fn busy_timeout(&self) -> Duration {
+        self.readers.site().busy_timeout
+    }
+
     /// Runs one statement to its rows, on a connection that cannot write.
     pub(crate) async fn read(&self, statement: Statement) -> Result<Vec<Row>, DriverError> {
         self.readers.read(statement).await

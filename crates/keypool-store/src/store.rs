@@ -8,6 +8,7 @@ use std::time::Duration;
 use keypool_core::{ConsumerNo, FeatureNo, GrantId, KeyNo, ReplicaNo};
 use uuid::Uuid;
 
+use self::doubt::Fence;
 use crate::change::Change;
 use crate::counters::{CounterMismatch, list_mismatches};
 use crate::draws::{DrawBatch, Order, Sender, draw_statement};
@@ -49,6 +50,13 @@ impl Store {
     #[must_use]
     pub fn is_shared(&self) -> bool {
         self.driver.is_shared()
+    }
+
+    /// How long a write may wait for another process or for an answer before it counts as failed; one whose answer was
+    /// lost is then looked for, which takes further such times.
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        self.driver.deadline()
     }
 
     /// Everything that a pool is loaded from, as of one moment.
@@ -159,6 +167,23 @@ impl Store {
                 None if error.leaves_doubt() => self.look_for_draws(batch, error).await,
                 None => Err(Attempt::Ended(failed(error))),
             },
+        }
+    }
+
+    /// Commits something that reaches the disk as any commit does, grows nothing and means nothing to anybody: this
+    /// writer's fence becomes another one.
+    ///
+    /// # Errors
+    /// [`WriteError::Fenced`] if nobody has this writer's number any more, or somebody else; otherwise it is known to have
+    /// failed, or cannot be known.
+    pub async fn probe(&self) -> Result<(), WriteError> {
+        match self.raise_fence().await {
+            Ok(Fence::Raised) => Ok(()),
+            Ok(Fence::Lost) => Err(WriteError::Fenced),
+            Err(error) if error.leaves_doubt() => {
+                Err(WriteError::InDoubt(StoreError::Write(error)))
+            }
+            Err(error) => Err(failed(error)),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::report;
 /// Takes over the database's state before anything else is done; where it can't be read, whoever waits is refused.
 pub(super) async fn recover(shared: &Shared) {
     // A whole pool may take its time over a network; whether the database answers at all shows sooner.
-    let loaded = match shared.store.pulse().await {
+    let loaded = match shared.listen(shared.store.pulse()).await {
         Ok(_) => shared.load().await,
         Err(error) => Err(error),
     };
@@ -28,6 +28,7 @@ pub(super) async fn recover(shared: &Shared) {
         Err(error) => {
             report(&error, "the pool could not be loaded anew");
             shared.live().refuse_all();
+            shared.note_commit(false);
         }
     }
 }

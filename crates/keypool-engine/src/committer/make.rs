@@ -29,7 +29,7 @@ pub(super) async fn make(shared: &Shared, change: PendingChange) {
         let origin = change.origin.clone();
         let made = Change { base, at, origin, what: planned.what, records: planned.records };
         let sent = Instant::now();
-        let outcome = shared.store.change(&made).await;
+        let outcome = shared.write(shared.store.change(&made)).await;
         shared.meters.changes.add(&outcome, sent.elapsed());
         match outcome {
             Ok(()) => {

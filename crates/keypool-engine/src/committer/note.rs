@@ -10,7 +10,7 @@ pub(super) async fn note(shared: &Shared, uses: &[(ConsumerNo, GrantId)]) {
     if uses.is_empty() {
         return;
     }
-    if let Err(error) = shared.store.note_uses(uses).await {
+    if let Err(error) = shared.listen(shared.store.note_uses(uses)).await {
         report(&error, "when consumers were granted a key last could not be noted");
         let mut live = shared.live();
         let now_ms = live.steady_ms();

@@ -36,7 +36,7 @@ pub(super) async fn record(
     let batch = gathering.to_batch(revision, shared.live().sending_time());
     let commit = async {
         let sent = Instant::now();
-        let outcome = shared.store.commit_draws(&batch).await;
+        let outcome = shared.write(shared.store.commit_draws(&batch)).await;
         shared.meters.batches.add(&outcome, sent.elapsed());
         outcome
     };

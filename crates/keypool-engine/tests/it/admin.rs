@@ -127,7 +127,7 @@ async fn a_tier_is_deleted_once_it_holds_no_key() {
     let engine = restarted(&home, engine).await;
     assert_eq!(engine.tiers().len(), 1);
     assert!(engine.consumers()[0].scopes.is_empty());
-    let query = keypool_engine::UsageQuery { limit: 5, key: None, before: None };
+    let query = keypool_engine::UsageQuery { limit: 5, ..Default::default() };
     assert_eq!(engine.usage(query).await.unwrap().len(), 1);
     engine.close().await;
 }

@@ -10,6 +10,7 @@ mod draws;
 mod faults;
 mod guests;
 mod meters;
+mod readiness;
 mod restart;
 mod sealing;
 mod support;

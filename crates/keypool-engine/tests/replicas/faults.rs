@@ -45,9 +45,41 @@ async fn while_the_database_does_not_answer_draws_fail_and_then_go_on() {
     assert!(matches!(failed, DrawError::Unavailable(_)), "{failed:?}");
     assert!(engine.confirm_current().await.is_err());
     hub.faults().clear();
+    until(async || engine.ready().await.is_ok()).await;
     value(&engine).await;
     value(&engine).await;
     refusal(draw(&engine).await);
+    assert_eq!(hub.events().await, 3);
+    hub.assert_counters_equal_events().await;
+}
+
+#[tokio::test]
+async fn while_the_database_is_silent_nobody_new_waits_for_it() {
+    let hub = Hub::start().await;
+    let engine = hub.replica().await;
+    fill(&engine, 1, Some(3), 1_000_000).await;
+    value(&engine).await;
+    let sent = hub.faults().inject(Fault::Nothing, When::always().matching("draw_batch"));
+    hub.faults().inject(Fault::Hang, When::always());
+    let mut first = JoinSet::new();
+    let asking = engine.clone();
+    first.spawn(async move { draw(&asking).await });
+    until(async || sent.hits() > 0).await;
+    // It comes while the batch of the first is on its way: refused once that takes too long, and from then on at once.
+    let second = draw(&engine).await.unwrap_err();
+    assert!(matches!(second, DrawError::Unavailable(Unavailable::Store)), "{second:?}");
+    for _ in 0..1_000 {
+        let failed = draw(&engine).await.unwrap_err();
+        assert!(matches!(failed, DrawError::Unavailable(Unavailable::Store)), "{failed:?}");
+    }
+    assert!(engine.add_key(&origin(), key("late", None)).await.is_err());
+    assert!(engine.confirm_current().await.is_err());
+    assert!(engine.ready().await.is_err());
+    assert!(first.try_join_next().is_none(), "it is still being looked for");
+    hub.faults().clear();
+    drop(first.join_all().await);
+    until(async || engine.ready().await.is_ok()).await;
+    while draw(&engine).await.is_ok() {}
     assert_eq!(hub.events().await, 3);
     hub.assert_counters_equal_events().await;
 }
@@ -73,6 +105,7 @@ async fn a_queue_that_is_full_refuses_at_once() {
     }
     assert!((1..=2_000).contains(&overloaded), "{overloaded}");
     hub.faults().clear();
+    until(async || engine.ready().await.is_ok()).await;
     value(&engine).await;
 }
 

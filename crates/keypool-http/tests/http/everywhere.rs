@@ -8,6 +8,7 @@ use crate::pool::{ADMIN, Pool, request};
 /// Every row of the API that is built.
 const DOCUMENTED: &[(&str, &str, &str)] = &[
     ("GET", "/health", "anyone"),
+    ("GET", "/ready", "anyone"),
     ("GET", "/key", "caller"),
     ("GET", "/admin/tiers", "admin"),
     ("POST", "/admin/tiers", "admin"),

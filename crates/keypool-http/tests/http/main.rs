@@ -27,6 +27,7 @@ mod list_tiers;
 mod list_usage;
 mod log;
 mod pool;
+mod ready;
 mod remove_scope;
 mod server;
 mod show_pool_health;

@@ -23,6 +23,10 @@ impl Readers {
         Readers { site, idle: Mutex::new(Vec::new()), turns: Semaphore::new(AT_MOST) }
     }
 
+    pub(crate) fn site(&self) -> &Site {
+        &self.site
+    }
+
     /// Runs a statement to its rows. A read that fails or is dropped takes its connection with it.
     pub(crate) async fn read(&self, statement: Statement) -> Result<Vec<Row>, DriverError> {
         let _turn = self.turns.acquire().await.map_err(|_| DriverError::Closed)?;

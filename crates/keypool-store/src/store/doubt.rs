@@ -94,7 +94,7 @@ impl Store {
     }
 
     /// Takes another fence, so that nothing sent under the one before can arrive any more. Sure when it returns.
-    async fn raise_fence(&self) -> Result<(), DriverError> {
+    pub(super) async fn raise_fence(&self) -> Result<Fence, DriverError> {
         let Some(sender) = self.sender() else {
             return Err(DriverError::Unanswered(
                 "a store without a number has no fence".to_owned(),
@@ -110,7 +110,7 @@ impl Store {
         match self.driver.write(vec![raise]).await {
             Ok(()) => {}
             // Nobody has the number any more or somebody else has it: nothing of ours can arrive.
-            Err(DriverError::Touched { .. }) => return Ok(()),
+            Err(DriverError::Touched { .. }) => return Ok(Fence::Lost),
             Err(error) if !is_lost(&error) => return Err(error),
             Err(error) => {
                 let look = Statement::new("SELECT fence FROM replicas WHERE replica_no = ?1");
@@ -122,8 +122,17 @@ impl Store {
             }
         }
         self.write_as(Sender { fence, ..sender });
-        Ok(())
+        Ok(Fence::Raised)
     }
+}
+
+/// What became of a fence that was to be raised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fence {
+    /// It is another one now.
+    Raised,
+    /// There is none any more under this writer's number, or it is somebody else's.
+    Lost,
 }
 
 /// Whether only the answer may be missing: what is seen then was committed like anything else.
