@@ -83,6 +83,7 @@ static ROUTES: &[Route] = routes! {
     [GET HEAD] "/admin/usage/summary"                 admin  summarise_usage  Nothing;
     [GET HEAD] "/admin/changes"                       admin  list_changes     Nothing;
     [GET HEAD] "/admin/health"                        admin  show_pool_health Nothing;
+    [GET HEAD] "/openapi.json"                        anyone show_openapi     Nothing;
 };
 
 /// One row of the table, as documentation and tests may see it.

@@ -18,6 +18,8 @@ use keypool_http::{App, HttpSettings, answer};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::document;
+
 pub(crate) const ADMIN: &str = "the-admins-token";
 
 /// Where all calls come from.
@@ -71,12 +73,21 @@ impl Pool {
         pool
     }
 
+    /// Every answer is held against the document of the API.
     pub(crate) async fn call<B: Body>(&self, request: Request<B>) -> Answer {
-        Answer::of(answer(&self.app, request, Some(PEER)).await).await
+        self.judged(request, None).await
     }
 
     pub(crate) async fn send(&self, method: Method, path: &str, token: &str, body: &str) -> Answer {
-        self.call(request(method, path, token, Full::new(Bytes::from(body.to_owned())))).await
+        let sent = Full::new(Bytes::from(body.to_owned()));
+        self.judged(request(method, path, token, sent), Some(body)).await
+    }
+
+    async fn judged<B: Body>(&self, request: Request<B>, body: Option<&str>) -> Answer {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let answer = Answer::of(answer(&self.app, request, Some(PEER)).await).await;
+        document::judge(&method, &uri, body, &answer);
+        answer
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
