@@ -13,6 +13,7 @@ mod pool;
 mod process;
 mod redis;
 mod report;
+mod searches;
 
 use std::path::PathBuf;
 

@@ -12,6 +12,7 @@ use crate::bench::load::{DRAW, Load};
 use crate::bench::pool::{self, Keys};
 use crate::bench::process::{ADMIN_TOKEN, Setting};
 use crate::bench::report::{Row, Target, median};
+use crate::bench::searches::searches;
 use crate::bench::{Bench, cases, disk};
 use crate::run::say;
 
@@ -160,20 +161,23 @@ fn audit(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     ];
     for connections in [1, 32] {
         let alone = draws(connections)?;
-        let beside = reading(server.address, || draws(connections))?;
+        let lists = ["/admin/usage?limit=1000", "/admin/keys"];
+        let beside = reading(server.address, &lists, || draws(connections))?;
         for (name, outcome) in [("alone", alone), ("beside long admin reads", beside)] {
             let name = format!("FULL, {connections}, 10,000 keys, {name}");
             let row = Row::value(&name, outcome.rate, "draws/s");
             rows.push(Row { percentiles: Some(outcome.percentiles), ..row });
         }
     }
+    rows.extend(searches(bench, &server, &folder)?);
     server.stop()?;
     Ok(rows)
 }
 
-/// Runs `work` while an admin lists all keys and the longest page of usage, again and again.
-fn reading<T>(
+/// Runs `work` while an admin reads these, again and again.
+pub(crate) fn reading<T>(
     address: std::net::SocketAddr,
+    paths: &[&str],
     work: impl FnOnce() -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let is_over = AtomicBool::new(false);
@@ -181,8 +185,7 @@ fn reading<T>(
         let reader = scope.spawn(|| {
             let mut admin = crate::bench::client::Client::connect(address, ADMIN_TOKEN)?;
             while !is_over.load(Ordering::Relaxed) {
-                admin.expect("/admin/usage?limit=1000", 200)?;
-                admin.expect("/admin/keys", 200)?;
+                paths.iter().try_for_each(|path| admin.expect(path, 200).map(drop))?;
             }
             anyhow::Ok(())
         });
@@ -194,7 +197,10 @@ fn reading<T>(
 }
 
 /// The median time of doing something, in microseconds.
-fn times(count: usize, work: &mut dyn FnMut() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+pub(crate) fn times(
+    count: usize,
+    work: &mut dyn FnMut() -> anyhow::Result<()>,
+) -> anyhow::Result<f64> {
     let times = (0..count).map(|_| time(&mut *work)).collect::<anyhow::Result<Vec<_>>>()?;
     median(&times).context("it was done")
 }

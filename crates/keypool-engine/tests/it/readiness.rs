@@ -70,9 +70,14 @@ async fn where_nothing_is_committed_one_commit_a_second_finds_out_for_all() {
 }
 
 #[tokio::test]
-async fn asking_grows_nothing() {
+async fn asking_reaches_the_disk_and_grows_nothing() {
     let home = Home::new();
     let engine = with_keys(&home, 1, None).await;
+    let journal = || std::fs::metadata(home.path.with_extension("db-wal")).unwrap().len();
+    let before = journal();
+    home.clock.advance(A_SECOND);
+    engine.ready().await.unwrap();
+    assert!(journal() > before, "a commit writes to the journal");
     let pages = home.number("SELECT page_count FROM pragma_page_count").await;
     for _ in 0..50 {
         home.clock.advance(A_SECOND);
