@@ -18,6 +18,7 @@ use keypool_engine::{Caller, Engine, Unavailable};
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use crate::admission::Admission;
 use crate::auth;
 use crate::body::Arriving;
 use crate::connection::Connection;
@@ -40,6 +41,7 @@ pub struct App {
     pub(crate) engine: Engine,
     pub(crate) settings: Arc<HttpSettings>,
     pub(crate) meters: Arc<Meters>,
+    pub(crate) admission: Arc<Admission>,
     throttle: Arc<Throttle>,
     is_draining: Arc<AtomicBool>,
 }
@@ -47,10 +49,12 @@ pub struct App {
 impl App {
     /// Speaks for this engine.
     pub fn new(engine: Engine, settings: &HttpSettings) -> Self {
+        let HttpSettings { max_connections, max_connections_per_address, .. } = *settings;
         Self {
             engine,
             settings: Arc::new(settings.clone()),
             meters: Arc::default(),
+            admission: Arc::new(Admission::new(max_connections, max_connections_per_address)),
             throttle: Arc::new(Throttle::new()),
             is_draining: Arc::default(),
         }
@@ -68,7 +72,7 @@ impl App {
     /// What was counted so far of connections and tokens.
     #[must_use]
     pub fn metrics(&self) -> HttpMetrics {
-        self.meters.read()
+        self.meters.read(self.admission.count())
     }
 
     /// What the sender of a request without a valid token is told.
@@ -120,7 +124,7 @@ pub async fn answer<B: Body>(
     peer: Option<IpAddr>,
 ) -> Response<Full<Bytes>> {
     let peer = peer.map_or(Source::Process, Source::of);
-    answer_on(app, &Connection { peer, progress: Progress::default() }, request).await
+    answer_on(app, &Connection { peer, progress: Progress::new(Instant::now()) }, request).await
 }
 
 /// Answers one request of a connection.

@@ -11,12 +11,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::Watcher;
-use tokio::net::TcpStream;
 
 use crate::answer::{App, answer_on};
 use crate::progress::{Progress, Step};
 use crate::socket::{Deadline, Socket};
 use crate::source::Source;
+use crate::stream::Stream;
 
 /// The most that hyper keeps of a connection's input before it is understood: more than the gate lets a head have.
 const MOST_BUFFERED: usize = 128 * 1024;
@@ -50,17 +50,8 @@ impl InTime {
 }
 
 /// Serves all requests of one connection.
-pub(crate) async fn converse(app: App, stream: TcpStream, peer: Source, watcher: Watcher) {
-    if let Err(error) = stream.set_nodelay(true) {
-        // The peer is gone; the first read will say so.
-        tracing::debug!(
-            target: "keypool_http",
-            error = &error as &dyn std::error::Error,
-            "TCP_NODELAY was refused"
-        );
-    }
-    let progress = Progress::default();
-    let connection = Connection { peer, progress: progress.clone() };
+pub(crate) async fn converse(app: App, stream: Stream, connection: Connection, watcher: Watcher) {
+    let progress = connection.progress.clone();
     let limit = app.settings.request_timeout;
     let mut in_time = InTime { limit, deadline: Deadline::default(), seen: Step::default() };
     let socket = Socket::new(stream, Arc::clone(&app.settings), &connection);

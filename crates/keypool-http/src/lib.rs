@@ -9,14 +9,17 @@
 //!
 //! A request is judged in this order: path (404), method (405), token (401), right (403), input (400), state.
 
+mod admission;
 mod answer;
 mod auth;
 mod body;
 mod connection;
+mod door;
 mod endpoints;
 mod framing;
 mod gate;
 mod input;
+mod listener;
 mod members;
 mod meters;
 mod own_answer;
@@ -25,6 +28,7 @@ mod percent;
 mod problem;
 mod progress;
 mod query;
+mod rarely;
 mod reply;
 mod request_id;
 mod request_log;
@@ -34,13 +38,15 @@ mod server;
 mod settings;
 mod socket;
 mod source;
+mod stream;
 mod target;
 mod throttle;
 mod times;
 
 pub use answer::{App, answer};
 pub use endpoints::grant_body;
-pub use meters::{HttpMetrics, TokenRefused};
+pub use listener::Listener;
+pub use meters::{ConnectionEvent, HttpMetrics, TokenRefused};
 pub use routes::{RouteInfo, routes};
 pub use server::{Drained, serve};
 pub use settings::HttpSettings;

@@ -1,13 +1,11 @@
 //! Answers that hyper gives by itself when it can't read the head of a request: they have no body and none of our
 //! headers. This page recognises them on their way out and puts ours in their place.
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
 use crate::problem::{Code, Problem};
 use crate::reply::Reply;
-use crate::request_id::{X_REQUEST_ID, fresh};
-use crate::request_log;
-use crate::source::Source;
+use crate::request_id::X_REQUEST_ID;
 
 /// No answer of hyper's own is longer.
 const MOST: usize = 1024;
@@ -36,13 +34,9 @@ pub(crate) fn meant_by(written: &[u8], refusal: Option<&Problem>) -> Option<Prob
     Some(refusal.cloned().unwrap_or(by_status))
 }
 
-/// The whole answer, as it goes over the wire, and its line in the log.
-pub(crate) fn head_and_body(problem: &Problem, peer: Source, log_requests: bool) -> Vec<u8> {
+/// The whole answer, as it goes over the wire. The connection ends with it.
+pub(crate) fn head_and_body(problem: &Problem, request_id: &HeaderValue) -> Vec<u8> {
     let Reply { status, headers, body } = Reply::from(problem);
-    let id = fresh();
-    if log_requests {
-        request_log::write_unreadable(status, problem.code, &id, peer);
-    }
     let reason = StatusCode::canonical_reason(&status).unwrap_or_default();
     let mut answer = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
     let mut add = |name: &str, value: &[u8]| {
@@ -55,7 +49,7 @@ pub(crate) fn head_and_body(problem: &Problem, peer: Source, log_requests: bool)
         add(name.as_str(), value.as_bytes());
     }
     add("cache-control", b"no-store");
-    add(X_REQUEST_ID.as_str(), id.as_bytes());
+    add(X_REQUEST_ID.as_str(), request_id.as_bytes());
     add("connection", b"close");
     add("content-length", body.len().to_string().as_bytes());
     answer.extend_from_slice(b"\r\n");
@@ -66,6 +60,7 @@ pub(crate) fn head_and_body(problem: &Problem, peer: Source, log_requests: bool)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request_id::fresh;
 
     const HYPERS: &str = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\
                           date: Mon, 23 Nov 2026 16:11:19 GMT\r\n\r\n";
@@ -77,7 +72,7 @@ mod tests {
         {
             let hypers = HYPERS.replace("400", status);
             let meant = meant_by(hypers.as_bytes(), None).unwrap();
-            let ours = head_and_body(&meant, Source::Process, false);
+            let ours = head_and_body(&meant, &fresh());
             let ours = String::from_utf8(ours).unwrap();
             assert!(ours.starts_with(&format!("HTTP/1.1 {status} ")), "{ours}");
             assert!(ours.contains("\r\nx-request-id: "), "{ours}");

@@ -146,6 +146,11 @@ impl Problem {
         .retry_after(secs.into())
     }
 
+    /// More than can be taken on now.
+    pub(crate) fn overloaded(detail: &'static str) -> Self {
+        Self::new(Code::Overloaded, detail).retry_after(1)
+    }
+
     /// No such path.
     pub(crate) fn not_found() -> Self {
         Self::new(Code::NotFound, "there is nothing at this path")

@@ -1,14 +1,29 @@
 //! What a connection is at, as its parts tell each other without a lock.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 /// What one connection is at. Clones are of the same connection.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Progress(Arc<State>);
 
-#[derive(Debug, Default)]
+/// It does not wait for a request.
+const BUSY: u64 = 0;
+/// It gave way to another connection.
+const GIVEN_UP: u64 = u64::MAX;
+
+#[derive(Debug)]
 struct State {
+    /// What moments are counted from.
+    started: Instant,
+    /// Since when it waits for a request, in milliseconds and one more; or one of the two above.
+    waits: AtomicU64,
+    /// The task that serves it.
+    task: OnceLock<AbortHandle>,
     /// Odd while a request is being answered, even in between: it grows by one as an answer begins and as it ends.
     steps: AtomicU64,
     /// The request under way took too long.
@@ -38,6 +53,59 @@ impl Step {
 }
 
 impl Progress {
+    /// A new connection; whoever compares how long several wait counts from one moment.
+    pub(crate) fn new(started: Instant) -> Self {
+        Self(Arc::new(State {
+            started,
+            waits: AtomicU64::new(BUSY),
+            task: OnceLock::new(),
+            steps: AtomicU64::new(0),
+            is_overdue: AtomicBool::new(false),
+            ends_early: AtomicBool::new(false),
+        }))
+    }
+
+    /// This task serves it from now on.
+    pub(crate) fn runs(&self, task: AbortHandle) {
+        // There is one, and only one, for each connection.
+        let _ = self.0.task.set(task);
+    }
+
+    /// Ends the task that serves it.
+    pub(crate) fn end(&self) {
+        if let Some(task) = self.0.task.get() {
+            task.abort();
+        }
+    }
+
+    /// It waits for a request since this moment.
+    pub(crate) fn wait(&self, since: Instant) {
+        self.0.waits.store(self.millis(since) + 1, Relaxed);
+    }
+
+    /// Something of a request came. Says whether it is to be read, or the connection gave way just now.
+    pub(crate) fn go_on(&self) -> bool {
+        self.0.waits.swap(BUSY, Relaxed) != GIVEN_UP
+    }
+
+    /// Since when it waits for a request, if it does so for at least this long.
+    pub(crate) fn waits_since(&self, now: Instant, at_least: Duration) -> Option<u64> {
+        let waits = self.0.waits.load(Relaxed);
+        let since = waits.checked_sub(1).filter(|_| waits != GIVEN_UP)?;
+        let millis = u64::try_from(at_least.as_millis()).unwrap_or(u64::MAX);
+        (since.saturating_add(millis) <= self.millis(now)).then_some(since)
+    }
+
+    /// It gives way to another, unless it has not waited all the time since then.
+    pub(crate) fn give_up(&self, since: u64) -> bool {
+        self.0.waits.compare_exchange(since + 1, GIVEN_UP, Relaxed, Relaxed).is_ok()
+    }
+
+    fn millis(&self, moment: Instant) -> u64 {
+        let millis = moment.saturating_duration_since(self.0.started).as_millis();
+        u64::try_from(millis).unwrap_or(u64::MAX - 2)
+    }
+
     /// Where it stands.
     pub(crate) fn step(&self) -> Step {
         Step(self.0.steps.load(Relaxed))

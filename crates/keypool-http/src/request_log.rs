@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method};
 use keypool_engine::Caller;
 use uuid::Uuid;
 
@@ -67,18 +67,13 @@ pub(crate) fn write(app: &App, line: &Line<'_>, caller: Option<Caller>, answer: 
 }
 
 /// The line for a request whose head could not be read, which hyper answers by itself.
-pub(crate) fn write_unreadable(
-    status: StatusCode,
-    code: Code,
-    request_id: &HeaderValue,
-    peer: Source,
-) {
+pub(crate) fn write_unreadable(code: Code, request_id: &HeaderValue, peer: Source) {
     tracing::info!(
         target: "keypool_http",
         method = "-",
         path = "-",
         route = "-",
-        status = status.as_u16(),
+        status = code.status().as_u16(),
         ms = 0.0,
         request_id = text(request_id),
         caller = "-",

@@ -20,6 +20,10 @@ pub struct HttpSettings {
     pub idle_timeout: Option<Duration>,
     /// How long requests in flight may go on once the server shuts down.
     pub shutdown_timeout: Option<Duration>,
+    /// The most connections there may be, if there is a limit.
+    pub max_connections: Option<NonZeroU64>,
+    /// The most of them from one address (one /64 network of IPv6), proxies that are trusted apart.
+    pub max_connections_per_address: Option<NonZeroU64>,
     /// The most bytes of a request's head: 1,024 to 65,536.
     pub max_header_bytes: usize,
     /// The most requests on one connection, if there is a limit.
@@ -39,6 +43,8 @@ impl Default for HttpSettings {
             write_timeout: Some(Duration::from_secs(30)),
             idle_timeout: Some(Duration::from_secs(120)),
             shutdown_timeout: Some(Duration::from_secs(30)),
+            max_connections: NonZeroU64::new(10_000),
+            max_connections_per_address: NonZeroU64::new(1_000),
             max_header_bytes: 16 * 1024,
             max_requests: NonZeroU64::new(100_000),
             trusted_proxies: TrustedProxies::default(),

@@ -15,6 +15,8 @@ use crate::gate::Gate;
 use crate::own_answer;
 use crate::problem::{Code, Problem};
 use crate::progress::{Progress, Step};
+use crate::request_id::fresh;
+use crate::request_log;
 use crate::settings::HttpSettings;
 use crate::source::Source;
 
@@ -39,6 +41,8 @@ pub(crate) struct Socket<S> {
     seen: Step,
     /// Whether something of the next request has arrived. A new connection counts as one whose request is under way.
     has_heard: bool,
+    /// Whether `progress` was told that the socket waits for a request of which nothing has arrived.
+    is_waiting: bool,
     gate: Gate,
     /// Why no further request is read.
     refusal: Option<Problem>,
@@ -54,7 +58,7 @@ pub(crate) struct Socket<S> {
 #[derive(Debug, Default)]
 pub(crate) struct Deadline {
     sleep: Option<Pin<Box<Sleep>>>,
-    is_set: bool,
+    since: Option<Instant>,
 }
 
 impl Deadline {
@@ -64,20 +68,25 @@ impl Deadline {
         limit: Option<Duration>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Error> {
+        let is_new = self.since.is_none();
+        let since = *self.since.get_or_insert_with(Instant::now);
         let Some(limit) = limit else { return Poll::Pending };
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        if !self.is_set {
-            let moment = Instant::now();
-            sleep.as_mut().reset(moment.checked_add(limit).unwrap_or(moment));
-            self.is_set = true;
+        if is_new {
+            sleep.as_mut().reset(since.checked_add(limit).unwrap_or(since));
         }
         ready!(sleep.as_mut().poll(cx));
         Poll::Ready(io::ErrorKind::TimedOut.into())
     }
 
+    /// Since when the stream has kept one waiting.
+    fn since(&self) -> Option<Instant> {
+        self.since
+    }
+
     /// Begins anew with the next call of `poll`.
     pub(crate) fn clear(&mut self) {
-        self.is_set = false;
+        self.since = None;
     }
 }
 
@@ -90,6 +99,7 @@ impl<S> Socket<S> {
             progress: connection.progress.clone(),
             seen: Step::default(),
             has_heard: true,
+            is_waiting: false,
             gate: Gate::new(settings.max_header_bytes),
             refusal: None,
             reading: Deadline::default(),
@@ -117,6 +127,25 @@ impl<S> Socket<S> {
             (false, true) => self.settings.header_timeout,
             (false, false) => self.settings.idle_timeout,
         }
+    }
+
+    /// Something came, be it the end.
+    ///
+    /// # Errors
+    ///
+    /// The connection has given way to another meanwhile.
+    fn hear(&mut self) -> io::Result<()> {
+        if self.is_waiting {
+            self.is_waiting = false;
+            if !self.progress.go_on() {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+        }
+        if !self.has_heard {
+            self.has_heard = true;
+            self.reading.clear();
+        }
+        Ok(())
     }
 
     /// Whether hyper is to see the end of what the peer sends, whatever it sends.
@@ -147,10 +176,7 @@ impl<S: AsyncRead + Unpin> Socket<S> {
             poured => return Poll::Ready(Ok(poured.map(drop))),
         }
         while let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, buf) {
-            if !self.has_heard {
-                self.has_heard = true;
-                self.reading.clear();
-            }
+            self.hear()?;
             read?;
             if buf.filled().len() == start {
                 return Poll::Ready(Ok(Ok(())));
@@ -160,8 +186,14 @@ impl<S: AsyncRead + Unpin> Socket<S> {
                 return Poll::Ready(Ok(sifted));
             }
         }
-        let error = ready!(self.reading.poll(self.read_limit(), cx));
-        if self.gate.is_holding() && !self.seen.is_answering() {
+        let waited = self.reading.poll(self.read_limit(), cx);
+        let is_between = !self.seen.is_answering();
+        if is_between && !self.gate.is_holding() && !self.is_waiting {
+            self.is_waiting = true;
+            self.reading.since().into_iter().for_each(|since| self.progress.wait(since));
+        }
+        let error = ready!(waited);
+        if is_between && self.gate.is_holding() {
             let problem = Problem::new(Code::HeadTimeout, "the head took too long to arrive");
             return Poll::Ready(Ok(Err(problem)));
         }
@@ -242,9 +274,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         if let [only] = bufs
             && let Some(problem) = own_answer::meant_by(only, this.refusal.as_ref())
         {
+            let id = fresh();
+            if this.settings.log_requests {
+                request_log::write_unreadable(problem.code, &id, this.peer);
+            }
             this.progress.end_early();
-            let log = this.settings.log_requests;
-            this.instead = own_answer::head_and_body(&problem, this.peer, log);
+            this.instead = own_answer::head_and_body(&problem, &id);
             return Poll::Ready(Ok(only.len()));
         }
         match Pin::new(&mut this.stream).poll_write_vectored(cx, bufs) {

@@ -1,7 +1,7 @@
 //! Where a request comes from: the one place that says so, for the throttle, the log and the record of changes.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use http::{HeaderMap, HeaderName};
@@ -18,7 +18,6 @@ pub(crate) enum Source {
     /// A host; an IPv4 address is never written as one of IPv6.
     Address(IpAddr),
     /// A program on this machine, over a Unix socket: it has no address.
-    #[cfg_attr(not(test), expect(dead_code, reason = "until a Unix socket is listened on"))]
     UnixSocket,
     /// This process.
     Process,
@@ -28,6 +27,17 @@ impl Source {
     /// The host at this address.
     pub(crate) const fn of(address: IpAddr) -> Self {
         Self::Address(address.to_canonical())
+    }
+
+    /// What is counted as one: who has one address of IPv6 has all of its /64 (RFC 6177 section 2).
+    pub(crate) const fn network(self) -> Self {
+        match self {
+            Self::Address(IpAddr::V6(address)) => {
+                let [a, b, c, d, ..] = address.segments();
+                Self::Address(IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0)))
+            }
+            Self::Address(IpAddr::V4(_)) | Self::UnixSocket | Self::Process => self,
+        }
     }
 }
 

@@ -5,10 +5,10 @@
 //! cell; a wrong token is then told 429 in place of 401 too early.
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tokio::time::Instant;
 
+use crate::rarely::Rarely;
 use crate::source::Source;
 
 /// So many failures of a source are told as such.
@@ -26,7 +26,7 @@ pub(crate) struct Throttle<S = RandomState> {
     started: Instant,
     hasher: S,
     cells: Box<[AtomicU64]>,
-    report: AtomicU64,
+    reports: Rarely,
 }
 
 /// What a source has in a cell: when its window opened, in seconds since the start, and how often it has failed since.
@@ -42,7 +42,7 @@ pub(crate) struct Failed {
     /// There were too many; how many seconds until they are forgotten.
     pub(crate) throttled_secs: Option<u32>,
     /// How many failures a log line now stands for; `None` if one was written within this second.
-    pub(crate) to_report: Option<u32>,
+    pub(crate) to_report: Option<u64>,
 }
 
 impl Cell {
@@ -55,9 +55,9 @@ impl Cell {
         Self { opened: half(bits >> 32), failures: half(bits) }
     }
 
-    /// One more failure, in a new window if `length` is over.
-    fn one_more(self, now: u32, length: u32) -> Self {
-        if self.failures == 0 || now.saturating_sub(self.opened) >= length {
+    /// One more failure, in a new window if the last one is over.
+    fn one_more(self, now: u32) -> Self {
+        if self.failures == 0 || now.saturating_sub(self.opened) >= WINDOW_SECS {
             Self { opened: now, failures: 1 }
         } else {
             Self { failures: self.failures.saturating_add(1), ..self }
@@ -75,53 +75,33 @@ impl Throttle {
 impl<S: BuildHasher> Throttle<S> {
     fn with_hasher(hasher: S) -> Self {
         let cells = std::iter::repeat_with(AtomicU64::default).take(CELLS).collect();
-        Self { started: Instant::now(), hasher, cells, report: AtomicU64::default() }
+        Self { started: Instant::now(), hasher, cells, reports: Rarely::default() }
     }
 
     /// Counts a failure of this source. This process is never told that there were too many.
     pub(crate) fn failed(&self, source: Source) -> Failed {
         let now = u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX);
-        let cell = Self::count(self.cell(source), |cell| cell.one_more(now, WINDOW_SECS)).1;
+        let one_more = |bits| Cell::unpack(bits).one_more(now).pack();
+        let before =
+            self.cell(source.network()).fetch_update(Relaxed, Relaxed, |bits| Some(one_more(bits)));
+        let cell = Cell::unpack(before.unwrap_or_default()).one_more(now);
         let ends = cell.opened.saturating_add(WINDOW_SECS);
         let is_throttled = cell.failures > MOST && source != Source::Process;
         let throttled_secs = is_throttled.then(|| ends.saturating_sub(now).max(1));
-        Failed { throttled_secs, to_report: self.to_report(now) }
+        Failed { throttled_secs, to_report: self.reports.happened() }
     }
 
     fn cell(&self, source: Source) -> &AtomicU64 {
-        let hash = self.hasher.hash_one(counted_as(source));
+        let hash = self.hasher.hash_one(source);
         let index = usize::try_from(hash).unwrap_or_default() % self.cells.len();
         &self.cells[index]
-    }
-
-    /// The first failure of a second is reported, together with those of the seconds before that were not.
-    fn to_report(&self, now: u32) -> Option<u32> {
-        let (before, after) = Self::count(&self.report, |last| last.one_more(now, 1));
-        (after.failures == 1).then(|| before.failures.max(1))
-    }
-
-    fn count(cell: &AtomicU64, step: impl Fn(Cell) -> Cell) -> (Cell, Cell) {
-        let before =
-            cell.fetch_update(Relaxed, Relaxed, |bits| Some(step(Cell::unpack(bits)).pack()));
-        let before = Cell::unpack(before.unwrap_or_default());
-        (before, step(before))
-    }
-}
-
-/// The source as it is counted: who has one IPv6 address has all of its /64 (RFC 6177).
-fn counted_as(source: Source) -> Source {
-    match source {
-        Source::Address(IpAddr::V6(address)) => {
-            let [a, b, c, d, ..] = address.segments();
-            Source::Address(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into())
-        }
-        Source::Address(IpAddr::V4(_)) | Source::UnixSocket | Source::Process => source,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::hash::{BuildHasherDefault, DefaultHasher};
+    use std::net::IpAddr;
     use std::time::Duration;
 
     use super::*;
@@ -172,19 +152,6 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_second_has_one_report_that_stands_for_all_before() {
-        let throttle = throttle();
-        let reports = |count: usize| -> Vec<Option<u32>> {
-            (0..count).map(|_| throttle.failed(at("192.0.2.1")).to_report).collect()
-        };
-        assert_eq!(reports(3), [Some(1), None, None]);
-        advance(1).await;
-        assert_eq!(reports(2), [Some(3), None], "two of before, and this one");
-        advance(100).await;
-        assert_eq!(reports(2), [Some(2), None]);
-    }
-
-    #[tokio::test(start_paused = true)]
     async fn its_size_stays_the_same_whoever_calls() {
         let throttle = throttle();
         for host in 0..100_000_u32 {
@@ -197,7 +164,7 @@ mod tests {
     fn counts_stop_at_their_largest() {
         let full = Cell { opened: 7, failures: u32::MAX };
         assert_eq!(Cell::unpack(full.pack()), full);
-        assert_eq!(full.one_more(8, WINDOW_SECS), full);
-        assert_eq!(full.one_more(u32::MAX, WINDOW_SECS), Cell { opened: u32::MAX, failures: 1 });
+        assert_eq!(full.one_more(8), full);
+        assert_eq!(full.one_more(u32::MAX), Cell { opened: u32::MAX, failures: 1 });
     }
 }

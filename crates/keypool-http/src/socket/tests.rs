@@ -16,7 +16,7 @@ fn settings() -> HttpSettings {
 
 fn socket(settings: HttpSettings) -> (Socket<DuplexStream>, DuplexStream, Progress) {
     let (near, far) = duplex(64);
-    let connection = Connection { peer: Source::Process, progress: Progress::default() };
+    let connection = Connection { peer: Source::Process, progress: Progress::new(Instant::now()) };
     (Socket::new(near, Arc::new(settings), &connection), far, connection.progress)
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use keypool_http::{Drained, HttpSettings, serve};
+use keypool_http::{App, Drained, HttpSettings, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -23,7 +23,8 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let mut serving = JoinSet::new();
-        serving.spawn(serve(pool.engine.clone(), listener, settings, async {
+        let app = App::new(pool.engine.clone(), &settings);
+        serving.spawn(serve(app, vec![listener.into()], async {
             stopped.await.unwrap();
         }));
         Self { address, stop, serving }
