@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, bail};
 use keypool_engine::{Broken, Clock, Engine, EngineSettings, Token, TokenDigest};
-use keypool_http::Drained;
+use keypool_http::{App, Drained, HttpSettings};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{Mode, Port, ServerSettings, Settings};
 use crate::dev::{self, AdminShown, Tour};
+use crate::limits;
 use crate::listener::Listener;
 use crate::signals::Signals;
 
@@ -50,9 +51,9 @@ pub(crate) async fn serve(
     let address = listener.local_addr().context("the socket has no address")?;
     tracing::info!(database, "listening on {address}");
 
-    let http = settings.server.http;
-    let serving =
-        keypool_http::serve(engine.clone(), listener, http, end(drain.asked(), engine.broken()));
+    let app = App::new(engine.clone(), &within_open_files(settings.server.http));
+    let end = end(drain.asked(), engine.broken());
+    let serving = keypool_http::serve(app, vec![listener.into()], end);
     let drained = if let Some(admin_token) = &shown_token {
         let tour = Tour { address, database: &database, admin_token, admin_shown };
         tokio::join!(serving, dev::show(tour)).0
@@ -88,6 +89,21 @@ async fn verdict(broken: impl Future<Output = Broken>) -> anyhow::Result<()> {
         }),
         () = future::ready(()) => Ok(()),
     }
+}
+
+/// The same, with no more connections than files may be open.
+fn within_open_files(settings: HttpSettings) -> HttpSettings {
+    let possible = limits::most_connections();
+    let asked = settings.max_connections;
+    if let Some(asked) = asked.filter(|asked| *asked > possible) {
+        tracing::warn!(
+            asked,
+            possible,
+            "SERVER_MAX_CONNECTIONS is more than the limit of open files has room for (ulimit -n, LimitNOFILE)"
+        );
+    }
+    let max_connections = Some(asked.map_or(possible, |asked| asked.min(possible)));
+    HttpSettings { max_connections, ..settings }
 }
 
 /// Takes the port; in development another one where it is taken and nobody asked for it.

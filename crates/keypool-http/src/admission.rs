@@ -100,7 +100,7 @@ impl Admission {
         let mut leaving = Vec::new();
         let entered = {
             let mut table = self.table();
-            if !table.has_room(network, self.most_of_address, &mut leaving) {
+            if network.is_some() && !table.has_room(network, self.most_of_address, &mut leaving) {
                 Err(Full::OfAddress)
             } else if !table.has_room(None, self.most, &mut leaving) {
                 Err(Full::InAll)
@@ -289,7 +289,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_address_has_its_own_limit_and_gives_way_to_itself() {
         let admission = admission(0, 2);
-        let others = [admission.admit(at("192.0.2.9")).unwrap(), admission.admit(None).unwrap()];
+        let others = [at("192.0.2.9"), None, None, None].map(|of| admission.admit(of).unwrap());
         let own = ["2001:db8::1", "2001:db8::2"].map(|own| admission.admit(at(own)).unwrap());
         for admitted in others.iter().chain(&own) {
             admitted.progress.wait(Instant::now());
@@ -298,7 +298,7 @@ mod tests {
         tokio::time::advance(SECOND).await;
         assert_eq!(admission.admit(at("2001:db8::3")).unwrap().given_up, 1);
         assert!(others.iter().all(|other| other.progress.go_on()));
-        assert_eq!(admission.count(), 3, "the new one is gone again");
+        assert_eq!(admission.count(), 5, "the new one is gone again");
     }
 
     #[tokio::test(start_paused = true)]

@@ -71,6 +71,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "",
         "addresses, networks such as 10.0.0.0/8, and the word unix, with commas between them",
     ),
+    setting("SERVER_MAX_CONNECTIONS", "10000", A_LIMIT),
+    setting("SERVER_MAX_CONNECTIONS_PER_ADDRESS", "1000", A_LIMIT),
     setting("SERVER_MAX_HEADER_BYTES", "16384", "a whole number of bytes from 1024 to 65536"),
     setting("SERVER_MAX_REQUESTS_PER_CONNECTION", "100000", A_LIMIT),
     setting("LOG_LEVEL", "info", "trace, debug, info, warn or error"),

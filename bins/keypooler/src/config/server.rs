@@ -39,6 +39,7 @@ pub(super) fn read(layers: &Layers, log_requests: bool) -> Result<ServerSettings
 
 fn read_http(layers: &Layers, log_requests: bool) -> Result<HttpSettings, ConfigError> {
     let timeout = |name| layers.parse(name, values::timeout);
+    let limit = |name| layers.parse(name, values::limit);
     let header_bytes = |text: &str| values::number(text, 1024..=65_536);
     Ok(HttpSettings {
         header_timeout: timeout("SERVER_HEADER_TIMEOUT_SECONDS")?,
@@ -47,8 +48,10 @@ fn read_http(layers: &Layers, log_requests: bool) -> Result<HttpSettings, Config
         write_timeout: timeout("SERVER_WRITE_TIMEOUT_SECONDS")?,
         idle_timeout: timeout("SERVER_IDLE_TIMEOUT_SECONDS")?,
         shutdown_timeout: timeout("SERVER_SHUTDOWN_TIMEOUT_SECONDS")?,
+        max_connections: limit("SERVER_MAX_CONNECTIONS")?,
+        max_connections_per_address: limit("SERVER_MAX_CONNECTIONS_PER_ADDRESS")?,
         max_header_bytes: layers.parse("SERVER_MAX_HEADER_BYTES", header_bytes)?,
-        max_requests: layers.parse("SERVER_MAX_REQUESTS_PER_CONNECTION", values::limit)?,
+        max_requests: limit("SERVER_MAX_REQUESTS_PER_CONNECTION")?,
         trusted_proxies: layers.parse("TRUSTED_PROXIES", |text| text.parse().ok())?,
         log_requests,
     })

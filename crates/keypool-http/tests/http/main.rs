@@ -13,6 +13,7 @@ mod add_key;
 mod add_scope;
 mod add_tier;
 mod bodies;
+mod connections;
 mod delete_consumer;
 mod delete_key;
 mod delete_tier;

@@ -8,16 +8,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::pool::{ADMIN, Pool};
-use crate::sockets::{Server, get};
+use crate::sockets::{Server, get, post_head};
 
 const SHORT: Option<Duration> = Some(Duration::from_millis(50));
-
-fn post_head(path: &str, length: usize) -> String {
-    format!(
-        "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ADMIN}\r\n\
-         Expect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
-    )
-}
 
 #[tokio::test]
 async fn connections_are_kept_and_pipelined() {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use keypool_http::{App, Drained, HttpSettings, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -13,6 +13,7 @@ use crate::pool::{ADMIN, Pool};
 /// A server on a free port of this machine.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    pub(crate) app: App,
     stop: oneshot::Sender<()>,
     serving: JoinSet<Drained>,
 }
@@ -24,14 +25,22 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let mut serving = JoinSet::new();
         let app = App::new(pool.engine.clone(), &settings);
-        serving.spawn(serve(app, vec![listener.into()], async {
+        serving.spawn(serve(app.clone(), vec![listener.into()], async {
             stopped.await.unwrap();
         }));
-        Self { address, stop, serving }
+        Self { address, app, stop, serving }
     }
 
     pub(crate) async fn connect(&self) -> Connection {
         let stream = TcpStream::connect(self.address).await.unwrap();
+        Connection { stream, unread: Vec::new() }
+    }
+
+    /// A connection from another address of this machine.
+    pub(crate) async fn connect_from(&self, from: &str) -> Connection {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
+        let stream = socket.connect(self.address).await.unwrap();
         Connection { stream, unread: Vec::new() }
     }
 
@@ -90,4 +99,12 @@ impl Connection {
 /// A request of the admin's.
 pub(crate) fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ADMIN}\r\n\r\n")
+}
+
+/// The head of the admin's request with a body, which waits to be asked for it.
+pub(crate) fn post_head(path: &str, length: usize) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ADMIN}\r\n\
+         Expect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
+    )
 }
