@@ -134,6 +134,7 @@ fn a_token_that_is_replaced_without_an_overlap_is_refused_from_the_answer_on() {
         (before.concat(), after.concat())
     });
     assert!(before.iter().filter(|status| **status == 200).count() >= ANSWERS - CLIENTS);
-    assert!(before.iter().all(|status| [200, 401].contains(status)), "{before:?}");
-    assert!(after.iter().all(|status| *status == 401), "{after:?}");
+    // 429: so many wrong tokens are too many.
+    assert!(before.iter().all(|status| [200, 401, 429].contains(status)), "{before:?}");
+    assert!(after.iter().all(|status| [401, 429].contains(status)), "{after:?}");
 }
