@@ -10,7 +10,7 @@ mod generator;
 mod libsql;
 mod load;
 mod pool;
-mod process;
+pub(crate) mod process;
 mod redis;
 mod report;
 mod searches;
@@ -93,7 +93,7 @@ pub(crate) fn bench(arguments: Arguments) -> anyhow::Result<()> {
         return criterion.iter().fold(bench, Cargo::arg).run();
     }
     let baseline = arguments.baseline.as_deref().map(read).transpose()?;
-    let executables = Executables::build()?;
+    let executables = Executables::build(&["keypooler", "xtask"])?;
     let folder = match arguments.folder {
         Some(folder) => tempfile::tempdir_in(folder)?,
         None => tempfile::tempdir_in(root().join("target"))?,

@@ -3,6 +3,7 @@
 
 mod bench;
 mod ci;
+mod contract;
 mod edges;
 mod operate;
 mod run;
@@ -28,6 +29,8 @@ struct Arguments {
 enum Task {
     /// Everything that must pass before a change lands: what `.ci/run` runs
     Ci,
+    /// Hold the release binary's answers against the API's document, by schemathesis
+    Contract,
     /// Measure the release binary under load, beside bare hyper
     Bench(bench::Arguments),
     /// The server that `bench` compares with
@@ -45,6 +48,11 @@ fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().task {
         Task::Operate(line) => return operate::operate(&line),
         Task::Ci => ci::ci()?,
+        Task::Contract => {
+            if contract::contract()? == contract::Contract::NotChecked {
+                anyhow::bail!("schemathesis is not installed (pip install schemathesis)");
+            }
+        }
         Task::Bench(arguments) => bench::bench(arguments)?,
         Task::BareHyper => bench::bare::serve()?,
         Task::LibsqlServer(arguments) => bench::serve_database(&arguments)?,

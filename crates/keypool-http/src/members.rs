@@ -64,7 +64,7 @@ pub(crate) fn read_object_if_any<'b>(
     body: &'b [u8],
     known: &[&str],
 ) -> Result<Members<'b>, Problem> {
-    if body.iter().all(u8::is_ascii_whitespace) {
+    if body.is_empty() {
         return Ok(Members { path: String::new(), members: Vec::new() });
     }
     read_object(body, known)

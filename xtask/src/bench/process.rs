@@ -33,12 +33,20 @@ pub(crate) struct Setting<'a> {
     pub(crate) is_sealed: bool,
     /// The URL of a database server; a file in the server's folder where there is none.
     pub(crate) database_url: Option<&'a str>,
+    /// Whether this machine's clients may name the address that they ask for.
+    pub(crate) is_behind_proxy: bool,
 }
 
 impl Setting<'_> {
     /// Nothing logged, nothing sealed.
     pub(crate) const fn plain(synchronous: &'static str) -> Self {
-        Self { synchronous, log_requests: false, is_sealed: false, database_url: None }
+        Self {
+            synchronous,
+            log_requests: false,
+            is_sealed: false,
+            database_url: None,
+            is_behind_proxy: false,
+        }
     }
 }
 
@@ -52,18 +60,10 @@ pub(crate) struct Server {
 }
 
 impl Executables {
-    /// Builds them.
-    pub(crate) fn build() -> anyhow::Result<Self> {
-        Cargo::new(&[
-            "build",
-            "--release",
-            "--locked",
-            "--package",
-            "keypooler",
-            "--package",
-            "xtask",
-        ])
-        .run()?;
+    /// Builds those of these packages.
+    pub(crate) fn build(packages: &[&str]) -> anyhow::Result<Self> {
+        let build = Cargo::new(&["build", "--release", "--locked"]);
+        packages.iter().fold(build, |build, package| build.arg("--package").arg(package)).run()?;
         let metadata =
             Cargo::new(&["metadata", "--format-version", "1", "--no-deps", "--locked"]).output()?;
         let metadata: serde_json::Value = serde_json::from_slice(&metadata)?;
@@ -89,6 +89,9 @@ impl Executables {
             Some(url) => command.env("DATABASE_URL", url),
             None => command.env("DB_PATH", "pool.db"),
         };
+        if setting.is_behind_proxy {
+            command.env("TRUSTED_PROXIES", "127.0.0.1");
+        }
         if setting.is_sealed {
             command.env("ENCRYPTION_KEY", "5a".repeat(32));
         }
