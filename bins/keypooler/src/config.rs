@@ -15,6 +15,7 @@ mod values;
 
 use std::path::Path;
 
+use keypool_engine::TokenDigest;
 use secrecy::{ExposeSecret, SecretString};
 use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
@@ -40,6 +41,8 @@ pub(crate) struct Settings {
     pub(crate) encryption: EncryptionSettings,
     /// There is one in [`Mode::Serve`]; there may be one in [`Mode::Dev`].
     pub(crate) admin_token: Option<SecretString>,
+    /// What the token is known by that reads metrics and nothing else, if there is one.
+    pub(crate) metrics_token: Option<TokenDigest>,
     /// Whether the environment variable `ADMIN_TOKEN` gave it.
     pub(crate) admin_token_is_in_environment: bool,
     /// The one that is accepted beside it.
@@ -98,6 +101,10 @@ impl Settings {
             database: database::read(&layers, sources.mode)?,
             encryption: EncryptionSettings::read(&layers)?,
             warnings: warnings(admin_token.as_ref(), previous_admin_token.as_ref()),
+            metrics_token: read_metrics_token(
+                &layers,
+                [admin_token.as_ref(), previous_admin_token.as_ref()],
+            )?,
             admin_token_is_in_environment: layers.is_in_environment("ADMIN_TOKEN"),
             admin_token,
             previous_admin_token,
@@ -153,6 +160,28 @@ fn read_admin_token(
         return Err(refuse_secret(layers, blame, name));
     }
     Ok(Some(SecretString::from(token.as_str())))
+}
+
+/// The token for metrics, which is none of the admin's.
+fn read_metrics_token(
+    layers: &Layers,
+    of_admin: [Option<&SecretString>; 2],
+) -> Result<Option<TokenDigest>, ConfigError> {
+    let Some((token, blame)) = read_secret(layers, "METRICS_TOKEN", "METRICS_TOKEN_FILE")? else {
+        return Ok(None);
+    };
+    if !values::is_bearer_token(&token) {
+        return Err(refuse_secret(layers, blame, "METRICS_TOKEN"));
+    }
+    let token = TokenDigest::of(&token);
+    let is_same = |admin: &SecretString| token.matches(&TokenDigest::of(admin.expose_secret()));
+    if of_admin.into_iter().flatten().any(is_same) {
+        let blame = layers.blame(blame);
+        return Err(ConfigError::new(format!(
+            "{blame} gives a token that is the admin's: set another one, or none"
+        )));
+    }
+    Ok(Some(token))
 }
 
 /// A secret, and the setting that it came by: its own, or that of the file that holds it.

@@ -51,7 +51,8 @@ pub(crate) async fn serve(
     let address = listener.local_addr().context("the socket has no address")?;
     tracing::info!(database, "listening on {address}");
 
-    let app = App::new(engine.clone(), &within_open_files(settings.server.http));
+    let http = HttpSettings { metrics_token: settings.metrics_token, ..settings.server.http };
+    let app = App::new(engine.clone(), &within_open_files(http));
     let end = end(drain.asked(), engine.broken());
     let serving = keypool_http::serve(app, vec![listener.into()], end);
     let drained = if let Some(admin_token) = &shown_token {

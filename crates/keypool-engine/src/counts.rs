@@ -37,6 +37,8 @@ pub struct TierCounts {
     pub keys: KeyCounts,
     /// The budgets of those of its keys that may be granted.
     pub budgets: BudgetCounts,
+    /// When the first of those of its keys expires that may be granted.
+    pub next_expiry: Option<Timestamp>,
     /// For each feature that it covers, in order of name, how its keys stand for that.
     pub features: Vec<(Arc<str>, FeatureCounts)>,
 }
@@ -145,7 +147,7 @@ impl Engine {
 /// Counts under numbers, while keys are looked at.
 #[derive(Default)]
 struct Census {
-    tiers: FxHashMap<TierNo, (KeyCounts, BudgetCounts)>,
+    tiers: FxHashMap<TierNo, (KeyCounts, BudgetCounts, Option<Timestamp>)>,
     features: FxHashMap<(TierNo, FeatureNo), FeatureCounts>,
     damaged: Vec<Arc<str>>,
     /// The last key that was looked at.
@@ -177,7 +179,7 @@ impl Live {
             best = best.min(condition);
             covered += 1;
         }
-        let (keys, budgets) = census.tiers.entry(key.tier).or_default();
+        let (keys, budgets, next_expiry) = census.tiers.entry(key.tier).or_default();
         let state = match best {
             _ if key.is_damaged => {
                 census.damaged.push(Arc::clone(&key.sealed.id));
@@ -195,6 +197,7 @@ impl Live {
             let soon_ms = now.as_millis().saturating_add(SOON_MS);
             let is_expiring = key.expires_at.is_some_and(|at| at.as_millis() <= soon_ms);
             keys.expiring += u64::from(is_expiring);
+            *next_expiry = [*next_expiry, key.expires_at].into_iter().flatten().min();
             if let Some(limit) = key.usage_limit {
                 let used = self.core.budget_usage(number, now).map_or(0, |usage| usage.used);
                 let limit = u64::try_from(limit).unwrap_or(0);
@@ -213,14 +216,15 @@ impl Live {
             if tier.name.is_empty() && counted.is_none() {
                 continue;
             }
-            let (keys, budgets) = counted.unwrap_or_default();
+            let (keys, budgets, next_expiry) = counted.unwrap_or_default();
             let of_feature = |&(feature, _): &(FeatureNo, _)| {
                 let counts = census.features.get(&(*number, feature)).copied();
                 (self.roster.feature_name(feature), counts.unwrap_or_default())
             };
             let mut features: Vec<_> = tier.features.iter().map(of_feature).collect();
             features.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-            tiers.push(TierCounts { name: Arc::clone(&tier.name), keys, budgets, features });
+            let name = Arc::clone(&tier.name);
+            tiers.push(TierCounts { name, keys, budgets, next_expiry, features });
         }
         tiers.sort_by(|a, b| a.name.cmp(&b.name));
         Counts { tiers, damaged: census.damaged }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use keypool_core::{FeatureNo, KeyNo, Timestamp};
 use keypool_crypto::{Sealer, TokenDigest};
-use keypool_store::StoreSettings;
+use keypool_store::{FileFigures, StoreSettings};
 use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -329,6 +329,17 @@ impl Engine {
             damaged: damaged.map(|key| Arc::clone(&key.sealed.id)).collect(),
             clock_ahead: live.clock_ahead(),
         }
+    }
+
+    /// How much room the database file takes; `None` where it is no file of this machine.
+    ///
+    /// # Errors
+    /// [`Unavailable::Store`] if that could not be found out.
+    pub async fn file_figures(&self) -> Result<Option<FileFigures>, Unavailable> {
+        self.shared.store.file_figures().await.map_err(|error| {
+            report(&error, "the size of the database could not be found out");
+            Unavailable::Store
+        })
     }
 
     /// Closes the pool: takes no more draws and changes, records what was gathered, closes the store and gives its lock

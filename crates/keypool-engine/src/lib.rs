@@ -47,11 +47,13 @@ pub use keypool_core::{ConsumerNo, Limit, Timestamp};
 pub use keypool_crypto::is_plausible as is_plausible_token;
 pub use keypool_crypto::{EncryptionKey, Plain, Sealer, Token, TokenDigest, TokenTag};
 pub use keypool_store::{
-    CopyError, CopyProgress, CopyReport, CopyStep, GroupBy, Named, Origin, SchemaStatus, Shape,
-    SqliteSettings, StoreSettings, SummaryQuery, SummaryRow, Synchronous, copy_pool, schema_status,
+    CopyError, CopyProgress, CopyReport, CopyStep, FileFigures, GroupBy, Named, Origin,
+    SchemaStatus, Shape, SqliteSettings, StoreSettings, SummaryQuery, SummaryRow, Synchronous,
+    copy_pool, schema_status,
 };
 #[cfg(feature = "libsql")]
 pub use keypool_store::{DatabaseUrl, DatabaseUrlError, LibsqlSettings};
+pub use live::Vitals;
 pub use rules::is_feature_name;
 pub use usage::{UsageQuery, UsageView};
 pub use views::{

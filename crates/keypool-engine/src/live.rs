@@ -4,6 +4,7 @@
 mod apply;
 mod questions;
 mod take_over;
+mod vitals;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tokio::sync::oneshot;
 pub(crate) use self::questions::About;
 use self::questions::Question;
 pub(crate) use self::take_over::Refitted;
+pub use self::vitals::Vitals;
 use crate::clock::{Clock, Reading};
 use crate::freshness::{DatabaseClock, Freshness, Seen};
 use crate::gathering::{Asked, Gathered, Gathering};
@@ -76,7 +78,11 @@ pub(crate) struct Live {
     pub(crate) freshness: Freshness,
     pub(crate) seen: Seen,
     pub(crate) uses: Uses,
+    /// When something was committed last since the start.
+    pub(crate) last_commit_at: Option<Timestamp>,
     clock: Clock,
+    /// When the pool was opened, by the steady clock.
+    opened_ms: i64,
     /// How the clock of a shared database stands; it is the one to go by.
     database_clock: Option<DatabaseClock>,
     timekeeper: Timekeeper,
@@ -117,6 +123,8 @@ impl Live {
             freshness: Freshness::Current,
             seen: Seen { counters: pool.latest_grant, ..Seen::default() },
             uses,
+            last_commit_at: None,
+            opened_ms: clock.read().steady_ms,
             clock,
             database_clock,
             timekeeper,
@@ -275,6 +283,7 @@ impl Live {
     /// Applies to memory what the database has committed, and decides anew what was gathered on the old state.
     pub(crate) fn apply(&mut self, change: ChangeKind, at: Timestamp) {
         self.revision += 1;
+        self.last_commit_at = self.last_commit_at.max(Some(at));
         let waiting = self.withdraw();
         self.apply_to_memory(change, at);
         self.decide_anew(waiting, Turn::Draws);

@@ -7,10 +7,12 @@ mod kinds;
 mod metrics;
 mod slots;
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use keypool_core::FeatureNo;
-use keypool_store::WriteError;
+use keypool_store::{ChangeRecord, WriteError};
 
 pub use self::counters::{Counted, Counters, Kind};
 pub use self::histogram::{Histogram, HistogramReading};
@@ -35,6 +37,8 @@ pub(crate) struct Meters {
     pub(crate) batches: Commits,
     pub(crate) batch_sizes: Histogram,
     pub(crate) changes: Commits,
+    /// What was changed, by the word that is on record. Changes are rare.
+    changed: Mutex<BTreeMap<&'static str, u64>>,
     pub(crate) catch_ups: Counters<CatchUp>,
     pub(crate) pulses: Counters<Answered>,
 }
@@ -57,6 +61,7 @@ impl Default for Meters {
             batches: Commits::default(),
             batch_sizes: Histogram::new(BATCH_SIZES),
             changes: Commits::default(),
+            changed: Mutex::default(),
             catch_ups: Counters::default(),
             pulses: Counters::default(),
         }
@@ -74,6 +79,14 @@ impl Meters {
     pub(crate) fn draws_of(&self, feature: Option<FeatureNo>) -> &Counters<DrawOutcome> {
         let slot = feature.and_then(|feature| usize::try_from(feature.get()).ok());
         slot.and_then(|slot| self.draws.of(slot)).unwrap_or(&self.other_draws)
+    }
+
+    /// Counts what a change has changed that was just committed.
+    pub(crate) fn changed(&self, records: &[ChangeRecord]) {
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        for record in records {
+            *changed.entry(record.what).or_default() += 1;
+        }
     }
 
     /// Counts a draw whose caller is about to be answered. Grants themselves are counted when they are on record.

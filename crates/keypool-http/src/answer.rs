@@ -24,6 +24,7 @@ use crate::body::Arriving;
 use crate::connection::Connection;
 use crate::input::Input;
 use crate::meters::{HttpMetrics, Meters, TokenRefused};
+use crate::metrics::Pages;
 use crate::problem::{Code, Problem};
 use crate::progress::Progress;
 use crate::reply::{Answer, Reply};
@@ -42,6 +43,7 @@ pub struct App {
     pub(crate) settings: Arc<HttpSettings>,
     pub(crate) meters: Arc<Meters>,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) pages: Arc<Pages>,
     throttle: Arc<Throttle>,
     is_draining: Arc<AtomicBool>,
 }
@@ -55,6 +57,7 @@ impl App {
             settings: Arc::new(settings.clone()),
             meters: Arc::default(),
             admission: Arc::new(Admission::new(max_connections, max_connections_per_address)),
+            pages: Arc::default(),
             throttle: Arc::new(Throttle::new()),
             is_draining: Arc::default(),
         }
@@ -76,7 +79,7 @@ impl App {
     }
 
     /// What the sender of a request without a valid token is told.
-    fn unauthorized(&self, source: Source) -> Problem {
+    fn unauthorized(&self, source: Source, headers: &HeaderMap) -> Problem {
         let Failed { throttled_secs, to_report } = self.throttle.failed(source);
         if let Some(failures) = to_report {
             tracing::warn!(
@@ -87,12 +90,11 @@ impl App {
                 "requests without a valid token were refused"
             );
         }
-        let told = if throttled_secs.is_some() {
-            TokenRefused::Throttled
-        } else {
-            TokenRefused::Unauthorized
-        };
-        self.meters.tokens.add(told);
+        self.meters.tokens.add(match throttled_secs {
+            Some(_) => TokenRefused::Throttled,
+            None if headers.contains_key(AUTHORIZATION) => TokenRefused::Unknown,
+            None => TokenRefused::Missing,
+        });
         throttled_secs.map_or_else(Problem::unauthorized, Problem::throttled)
     }
 }
@@ -140,6 +142,11 @@ pub(crate) async fn answer_on<B: Body>(
     let judged = target::check(&head);
     let mut ends = judged.is_err() || ends_connection(app, &connection.progress, &head.headers);
     let found = judged.and_then(|()| routes::find(head.method.as_str(), head.uri.path()));
+    // The path may be known even where the method is not.
+    let route = match &found {
+        Ok((route, _)) => Some(route.path),
+        Err(_) => routes::pattern(head.uri.path()),
+    };
     // What is told of a request at all levels is its own line; a span around every request is for those who look closely.
     let span = tracing::debug_span!(
         target: "keypool_http",
@@ -164,19 +171,23 @@ pub(crate) async fn answer_on<B: Body>(
     if ends {
         connection.progress.end_early();
     }
-    if answer.as_ref().is_err_and(|problem| problem.code == Code::Unauthorized) {
-        answer = Err(app.unauthorized(source));
+    match answer.as_ref().err().map(|problem| problem.code) {
+        Some(Code::Unauthorized) => answer = Err(app.unauthorized(source, &head.headers)),
+        Some(Code::Forbidden) => app.meters.tokens.add(TokenRefused::Forbidden),
+        _ => {}
     }
 
     let line = Line {
         method: &head.method,
         path: head.uri.path(),
+        route,
         request_id: &id,
         source,
         took: started.elapsed(),
     };
     request_log::write(app, &line, caller, &answer);
     let reply = answer.unwrap_or_else(|problem| Reply::from(&problem));
+    app.meters.requests.add(route, &head.method, reply.status, line.took);
     response(reply, id, head.method == Method::HEAD, ends)
 }
 
@@ -226,23 +237,31 @@ async fn endpoint<B: Body>(
 ) -> Answer {
     let (route, segments) = found?;
     let query = head.uri.query().unwrap_or_default();
+    let headers = &head.headers;
     match route.guarded {
         Guarded::Anyone(endpoint) => {
             let body = arriving.receive(route.takes).await?;
-            endpoint(app, &Input { segments, query, body, source, request_id }).await
+            endpoint(app, &Input { segments, query, headers, body, source, request_id }).await
         }
         Guarded::Caller(endpoint) => {
-            let who = auth::authenticate(&app.engine, &head.headers).await?;
+            let who = auth::authenticate(app, headers).await?;
             *caller = Some(who.caller());
             let body = arriving.receive(route.takes).await?;
-            endpoint(app, who, &Input { segments, query, body, source, request_id }).await
+            endpoint(app, who, &Input { segments, query, headers, body, source, request_id }).await
+        }
+        Guarded::Scraper(endpoint) => {
+            let scraper = auth::scraper(app, headers).await?;
+            let body = arriving.receive(route.takes).await?;
+            endpoint(app, scraper, &Input { segments, query, headers, body, source, request_id })
+                .await
         }
         Guarded::Admin(endpoint) => {
-            let who = auth::authenticate(&app.engine, &head.headers).await?;
+            let who = auth::authenticate(app, headers).await?;
             *caller = Some(who.caller());
             let admin = auth::admin(&app.engine, who).await?;
             let body = arriving.receive(route.takes).await?;
-            endpoint(app, admin, &Input { segments, query, body, source, request_id }).await
+            endpoint(app, admin, &Input { segments, query, headers, body, source, request_id })
+                .await
         }
     }
 }

@@ -3,8 +3,9 @@
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use keypool_engine::{Caller, Engine, is_plausible_token};
+use keypool_engine::{Caller, Engine, TokenDigest, is_plausible_token};
 
+use crate::answer::App;
 use crate::problem::{Code, Problem};
 
 /// Proof that the caller's token is known.
@@ -14,6 +15,10 @@ pub(crate) struct Authenticated(Caller);
 /// Proof that the caller's token is the admin's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Admin(());
+
+/// Proof that the caller's token is the admin's, or the one for metrics.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scraper(());
 
 impl Authenticated {
     /// Whose token it is.
@@ -26,14 +31,16 @@ impl Authenticated {
 ///
 /// # Errors
 ///
-/// 401 if it carries none, more than one or one that is not known; 503 if what is known can't be confirmed.
-pub(crate) async fn authenticate(
-    engine: &Engine,
-    headers: &HeaderMap,
-) -> Result<Authenticated, Problem> {
+/// 401 if it carries none, more than one or one that is not known, 403 if it is the one for metrics; 503 if what is known
+/// can't be confirmed.
+pub(crate) async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Authenticated, Problem> {
+    let engine = &app.engine;
     let token = bearer_token(headers).ok_or_else(Problem::unauthorized)?;
     if let Some(caller) = engine.authenticate(token) {
         return Ok(Authenticated(caller));
+    }
+    if is_for_metrics(app, token) {
+        return Err(forbidden("the metrics token reads /metrics and nothing else"));
     }
     // One of ours that was mistyped is nobody's, whatever the database has.
     if !is_plausible_token(token) {
@@ -56,9 +63,30 @@ pub(crate) async fn admin(engine: &Engine, who: Authenticated) -> Result<Admin, 
             if !engine.accepts(who.0) {
                 return Err(Problem::unauthorized());
             }
-            Err(Problem::new(Code::Forbidden, "this path takes the admin token, not a consumer's"))
+            Err(forbidden("this path takes the admin token, not a consumer's"))
         }
     }
+}
+
+/// The proof that the caller may read metrics.
+///
+/// # Errors
+///
+/// As for [`authenticate`] and [`admin`].
+pub(crate) async fn scraper(app: &App, headers: &HeaderMap) -> Result<Scraper, Problem> {
+    if bearer_token(headers).is_some_and(|token| is_for_metrics(app, token)) {
+        return Ok(Scraper(()));
+    }
+    let who = authenticate(app, headers).await?;
+    admin(&app.engine, who).await.map(|Admin(())| Scraper(()))
+}
+
+fn is_for_metrics(app: &App, token: &str) -> bool {
+    app.settings.metrics_token.is_some_and(|known| known.matches(&TokenDigest::of(token)))
+}
+
+fn forbidden(detail: &'static str) -> Problem {
+    Problem::new(Code::Forbidden, detail)
 }
 
 /// The token of the one header `Authorization: Bearer <token>`, the scheme in any case (RFC 6750 section 2.1, RFC 9110

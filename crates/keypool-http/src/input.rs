@@ -1,5 +1,6 @@
 //! What an endpoint is given of a request, once the caller's right to it is proven.
 
+use http::HeaderMap;
 use keypool_engine::Origin;
 
 use crate::percent;
@@ -15,6 +16,8 @@ pub(crate) struct Input<'r> {
     pub(crate) segments: Vec<&'r str>,
     /// The query string, still escaped; empty if there is none.
     pub(crate) query: &'r str,
+    /// The head's fields.
+    pub(crate) headers: &'r HeaderMap,
     /// The body; empty where the endpoint takes none.
     pub(crate) body: SecretBuffer,
     /// Where the request comes from.

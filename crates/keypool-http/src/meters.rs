@@ -1,18 +1,27 @@
-//! What is counted of connections and tokens, for whoever renders metrics. Nothing here waits or locks.
+//! What is counted of connections, tokens and requests since the start. Nothing here waits or locks.
+
+mod requests;
 
 use keypool_engine::meters::{Counted, Counters, Kind};
 
-/// A token that was refused, by what its sender was told.
+use self::requests::Requests;
+pub use self::requests::{RequestReading, StatusClass};
+
+/// A request whose right to its path was not proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenRefused {
-    /// 401.
-    Unauthorized,
-    /// 429: there were too many before it.
+    /// 401: it has no token.
+    Missing,
+    /// 401: nobody holds its token, or not any more, or it can't be read.
+    Unknown,
+    /// 403: its token is known, but not for this path.
+    Forbidden,
+    /// 429: there were too many without a valid token before it.
     Throttled,
 }
 
 impl Kind for TokenRefused {
-    const ALL: &'static [Self] = &[Self::Unauthorized, Self::Throttled];
+    const ALL: &'static [Self] = &[Self::Missing, Self::Unknown, Self::Forbidden, Self::Throttled];
 
     fn index(self) -> usize {
         self as usize
@@ -48,11 +57,12 @@ impl Kind for ConnectionEvent {
     }
 }
 
-/// Everything that is counted here. Counts only grow.
+/// Everything that is counted here; the engine counts draws and commits. Counts only grow.
 #[derive(Debug, Default)]
 pub(crate) struct Meters {
     pub(crate) connections: Counters<ConnectionEvent>,
     pub(crate) tokens: Counters<TokenRefused>,
+    pub(crate) requests: Requests,
 }
 
 /// What was counted so far.
@@ -64,6 +74,8 @@ pub struct HttpMetrics {
     pub connections: Counted<ConnectionEvent>,
     /// Tokens that were refused.
     pub tokens_refused: Counted<TokenRefused>,
+    /// Requests that were answered, by path and method.
+    pub requests: Vec<RequestReading>,
 }
 
 impl Meters {
@@ -72,6 +84,7 @@ impl Meters {
             connections_open,
             connections: self.connections.read(),
             tokens_refused: self.tokens.read(),
+            requests: self.requests.read(),
         }
     }
 }

@@ -77,6 +77,13 @@ impl Reply {
         Self { status, headers, body }
     }
 
+    /// A page of another type, with status 200.
+    pub(crate) fn page(content_type: &'static str, body: Bytes) -> Self {
+        let mut reply = Self::of_bytes(StatusCode::OK, body);
+        reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        reply
+    }
+
     fn json(status: StatusCode, body: &impl Serialize) -> Self {
         Self::of_bytes(status, to_json(body, 512))
     }

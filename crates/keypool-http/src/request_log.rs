@@ -11,7 +11,6 @@ use uuid::Uuid;
 use crate::answer::App;
 use crate::problem::Code;
 use crate::reply::Answer;
-use crate::routes;
 use crate::source::Source;
 
 /// What is known of a request whatever becomes of it.
@@ -20,6 +19,8 @@ pub(crate) struct Line<'r> {
     pub(crate) method: &'r Method,
     /// As it was sent.
     pub(crate) path: &'r str,
+    /// The path of its route, if it has one.
+    pub(crate) route: Option<&'static str>,
     pub(crate) request_id: &'r HeaderValue,
     pub(crate) source: Source,
     pub(crate) took: Duration,
@@ -40,8 +41,7 @@ pub(crate) fn write(app: &App, line: &Line<'_>, caller: Option<Caller>, answer: 
         return;
     }
     let name = caller.and_then(|caller| app.engine.caller_name(caller));
-    // The path may be known even where the method is not.
-    let route = routes::pattern(line.path);
+    let route = line.route;
     macro_rules! log {
         ($level:ident, $message:expr) => {
             tracing::$level!(

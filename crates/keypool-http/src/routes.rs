@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use crate::answer::App;
-use crate::auth::{Admin, Authenticated};
+use crate::auth::{Admin, Authenticated, Scraper};
 use crate::body::Takes;
 use crate::endpoints::*;
 use crate::input::Input;
@@ -17,6 +17,7 @@ type Answering<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
 pub(crate) enum Guarded {
     Anyone(for<'a> fn(&'a App, &'a Input<'a>) -> Answering<'a>),
     Caller(for<'a> fn(&'a App, Authenticated, &'a Input<'a>) -> Answering<'a>),
+    Scraper(for<'a> fn(&'a App, Scraper, &'a Input<'a>) -> Answering<'a>),
     Admin(for<'a> fn(&'a App, Admin, &'a Input<'a>) -> Answering<'a>),
 }
 
@@ -41,6 +42,9 @@ macro_rules! guarded {
     (caller $endpoint:ident) => {
         Guarded::Caller(|app, caller, input| Box::pin($endpoint(app, caller, input)))
     };
+    (scraper $endpoint:ident) => {
+        Guarded::Scraper(|app, scraper, input| Box::pin($endpoint(app, scraper, input)))
+    };
     (admin $endpoint:ident) => {
         Guarded::Admin(|app, admin, input| Box::pin($endpoint(app, admin, input)))
     };
@@ -63,6 +67,7 @@ static ROUTES: &[Route] = routes! {
     // methods  path                                   who    endpoint         body
     [GET HEAD] "/health"                              anyone health           Nothing;
     [GET HEAD] "/ready"                               anyone ready            Nothing;
+    [GET HEAD] "/metrics"                            scraper show_metrics     Nothing;
     [GET]      "/key"                                 caller draw_key         Nothing;
     [GET HEAD] "/admin/tiers"                         admin  list_tiers       Nothing;
     [POST]     "/admin/tiers"                         admin  add_tier         Object;
@@ -95,7 +100,7 @@ pub struct RouteInfo {
     pub path: &'static str,
     /// The endpoint's name.
     pub endpoint: &'static str,
-    /// Who may call it: `anyone`, `caller` (any valid token) or `admin`.
+    /// Who may call it: `anyone`, `caller` (any valid token), `scraper` (the metrics token or the admin's) or `admin`.
     pub who: &'static str,
 }
 
@@ -108,6 +113,7 @@ pub fn routes() -> impl Iterator<Item = RouteInfo> {
         who: match route.guarded {
             Guarded::Anyone(_) => "anyone",
             Guarded::Caller(_) => "caller",
+            Guarded::Scraper(_) => "scraper",
             Guarded::Admin(_) => "admin",
         },
     })

@@ -3,6 +3,8 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use keypool_engine::TokenDigest;
+
 use crate::source::TrustedProxies;
 
 /// Deadlines, bounds and logging; a deadline of `None` is no limit.
@@ -30,6 +32,8 @@ pub struct HttpSettings {
     pub max_requests: Option<NonZeroU64>,
     /// Whose word is taken on where a request comes from.
     pub trusted_proxies: TrustedProxies,
+    /// What the token is known by that reads `/metrics` and nothing else, if there is one.
+    pub metrics_token: Option<TokenDigest>,
     /// Whether each request is logged; failures of the server always are.
     pub log_requests: bool,
 }
@@ -48,6 +52,7 @@ impl Default for HttpSettings {
             max_header_bytes: 16 * 1024,
             max_requests: NonZeroU64::new(100_000),
             trusted_proxies: TrustedProxies::default(),
+            metrics_token: None,
             log_requests: true,
         }
     }

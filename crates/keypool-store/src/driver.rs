@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 use std::vec;
 
@@ -318,6 +319,24 @@ impl Driver {
             Driver::Sqlite(driver) => driver.busy_timeout(),
             #[cfg(feature = "libsql")]
             Driver::Libsql(driver) => driver.deadline(),
+        }
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Driver::Sqlite(_) => "sqlite",
+            #[cfg(feature = "libsql")]
+            Driver::Libsql(_) => "libsql",
+        }
+    }
+
+    /// The database file, where it is one of this machine.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Driver::Sqlite(driver) => Some(driver.path()),
+            #[cfg(feature = "libsql")]
+            Driver::Libsql(_) => None,
         }
     }
 

@@ -12,6 +12,7 @@ mod counters;
 mod draws;
 mod driver;
 mod error;
+mod figures;
 #[cfg(feature = "libsql")]
 mod libsql;
 mod migrate;
@@ -36,6 +37,7 @@ pub use counters::CounterMismatch;
 pub use draws::{BudgetCharge, DrawBatch, EventRow, RateCharge};
 pub use driver::{DriverError, Seat};
 pub use error::{OpenStoreError, StoreError, WriteError};
+pub use figures::FileFigures;
 #[cfg(feature = "libsql")]
 pub use libsql::{DatabaseUrl, DatabaseUrlError, LibsqlSettings, PATIENCE};
 pub use migrate::{AppliedMigration, PendingMigration, SchemaStatus, schema_status};

@@ -6,7 +6,7 @@ pub(crate) mod lock;
 mod readers;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -72,6 +72,11 @@ impl Sqlite {
 
     pub(crate) fn busy_timeout(&self) -> Duration {
         self.readers.site().busy_timeout
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        self.readers.path()
     }
 
     /// Runs one statement to its rows, on a connection that cannot write.

@@ -14,6 +14,8 @@ use crate::counters::{CounterMismatch, list_mismatches};
 use crate::draws::{DrawBatch, Order, Sender, draw_statement};
 use crate::driver::{Driver, DriverError, Statement};
 use crate::error::{StoreError, WriteError};
+use crate::figures::{FileFigures, read_file_figures};
+use crate::migrate::NEWEST;
 use crate::pulse::{Pulse, read_pulse};
 use crate::record::{ChangeRow, ChangesQuery, list_changes};
 use crate::snapshot::{Snapshot, load_since, load_snapshot};
@@ -57,6 +59,26 @@ impl Store {
     #[must_use]
     pub fn deadline(&self) -> Duration {
         self.driver.deadline()
+    }
+
+    /// What kind of database it is: `sqlite` or `libsql`.
+    #[must_use]
+    pub fn driver(&self) -> &'static str {
+        self.driver.name()
+    }
+
+    /// The version of its schema.
+    #[must_use]
+    pub fn schema_version(&self) -> i64 {
+        NEWEST
+    }
+
+    /// How much room the database file takes; `None` where it is no file of this machine.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub async fn file_figures(&self) -> Result<Option<FileFigures>, StoreError> {
+        read_file_figures(&self.driver).await.map_err(StoreError::Read)
     }
 
     /// Everything that a pool is loaded from, as of one moment.

@@ -33,6 +33,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "",
         "the path of a file that holds the admin token that was valid before",
     ),
+    setting("METRICS_TOKEN", "", A_TOKEN),
+    setting("METRICS_TOKEN_FILE", "", "the path of a file that holds the token for metrics"),
     setting("ENCRYPTION_KEY", "", A_KEY),
     setting(
         "ENCRYPTION_KEY_FILE",

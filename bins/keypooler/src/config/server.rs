@@ -53,6 +53,8 @@ fn read_http(layers: &Layers, log_requests: bool) -> Result<HttpSettings, Config
         max_header_bytes: layers.parse("SERVER_MAX_HEADER_BYTES", header_bytes)?,
         max_requests: limit("SERVER_MAX_REQUESTS_PER_CONNECTION")?,
         trusted_proxies: layers.parse("TRUSTED_PROXIES", |text| text.parse().ok())?,
+        // It is told apart from the admin's where that is known.
+        metrics_token: None,
         log_requests,
     })
 }

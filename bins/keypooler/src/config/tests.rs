@@ -135,6 +135,7 @@ fn reads_every_variable() {
         max_header_bytes: 2048,
         max_requests: NonZeroU64::new(7),
         trusted_proxies: "unix 10.0.0.0/8".parse().unwrap(),
+        metrics_token: None,
         log_requests: false,
     };
     assert_eq!(settings.server.http, http);
@@ -191,6 +192,8 @@ fn every_setting_is_refused_by_name_and_without_its_value() {
         ("ADMIN_TOKEN_FILE", "/nowhere/hush"),
         ("ADMIN_TOKEN_PREVIOUS", "hush hush"),
         ("ADMIN_TOKEN_PREVIOUS_FILE", "/nowhere/hush"),
+        ("METRICS_TOKEN", "hush hush"),
+        ("METRICS_TOKEN_FILE", "/nowhere/hush"),
         ("ENCRYPTION_KEY", "hush"),
         ("ENCRYPTION_KEY_FILE", "/nowhere/hush"),
         ("ENCRYPTION_KEY_PREVIOUS", "hush"),
@@ -329,6 +332,34 @@ fn what_needs_an_encryption_key_is_refused_without_one() {
 }
 
 #[test]
+fn the_metrics_token_is_another_than_the_admin_s() {
+    let settings = from_env(&[("METRICS_TOKEN", "hush")]).unwrap();
+    assert!(settings.metrics_token.unwrap().matches(&TokenDigest::of("hush")));
+    assert!(from_env(&[]).unwrap().metrics_token.is_none());
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    let path = path.to_str().unwrap();
+    fs::write(path, "hush\n").unwrap();
+    let settings = from_env(&[("METRICS_TOKEN_FILE", path)]).unwrap();
+    assert!(settings.metrics_token.unwrap().matches(&TokenDigest::of("hush")));
+
+    let by_file = ("ADMIN_TOKEN_FILE", path);
+    for environment in [
+        [("ADMIN_TOKEN", "hush"), ("METRICS_TOKEN", "hush")],
+        [("ADMIN_TOKEN", "hush"), ("METRICS_TOKEN_FILE", path)],
+        [by_file, ("METRICS_TOKEN", "hush")],
+        [by_file, ("METRICS_TOKEN_FILE", path)],
+        [("ADMIN_TOKEN_PREVIOUS", "hush"), ("METRICS_TOKEN", "hush")],
+    ] {
+        let refused = message(from_env(&environment));
+        let expected = format!("{} gives a token that is the admin's", environment[1].0);
+        assert!(refused.starts_with(&expected), "{refused}");
+        assert!(!refused.contains("hush"), "{refused}");
+    }
+}
+
+#[test]
 fn an_empty_encryption_key_file_does_not_mean_plain_text() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
@@ -342,6 +373,7 @@ fn a_secret_and_its_file_contradict_each_other() {
     for (name, file_name) in [
         ("ADMIN_TOKEN", "ADMIN_TOKEN_FILE"),
         ("ADMIN_TOKEN_PREVIOUS", "ADMIN_TOKEN_PREVIOUS_FILE"),
+        ("METRICS_TOKEN", "METRICS_TOKEN_FILE"),
         ("ENCRYPTION_KEY", "ENCRYPTION_KEY_FILE"),
     ] {
         let refused = message(from_env(&[(name, KEY), (file_name, "/nowhere/hush")]));

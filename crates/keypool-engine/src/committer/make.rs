@@ -33,6 +33,7 @@ pub(super) async fn make(shared: &Shared, change: PendingChange) {
         shared.meters.changes.add(&outcome, sent.elapsed());
         match outcome {
             Ok(()) => {
+                shared.meters.changed(&made.records);
                 let mut live = shared.live();
                 live.apply(made.what, at);
                 return (change.done)(Ok(&live));

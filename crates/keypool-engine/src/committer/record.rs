@@ -70,6 +70,7 @@ pub(super) async fn record(
 fn settle(shared: &Shared, grants: Vec<Gathered>) -> Granted {
     let mut live = shared.live();
     let now_ms = live.steady_ms();
+    live.last_commit_at = Some(live.now());
     let settled = grants.into_iter().map(|gathered| {
         shared.meters.draws_of(Some(gathered.grant.feature())).add(DrawOutcome::Granted);
         let recorded = Recorded { id: gathered.grant.id(), key: gathered.key };

@@ -1,7 +1,7 @@
 //! What was counted, read at one moment.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use super::{
     Answered, CatchUp, CommitResult, Commits, Counted, DrawOutcome, HistogramReading, Meters,
@@ -27,6 +27,8 @@ pub struct Metrics {
     pub batch_sizes: HistogramReading,
     /// Attempts to commit a change by an admin.
     pub changes: CommitMetrics,
+    /// What admins changed, by the word that is on record of it; each thing is counted that a change concerns.
+    pub changed: Vec<(&'static str, u64)>,
     /// What was taken over from a database that others write to.
     pub catch_ups: Counted<CatchUp>,
     /// Whether a shared database answered when it was asked how it stands.
@@ -63,6 +65,7 @@ impl Engine {
 
 impl Meters {
     fn read(&self, draws: Vec<(Arc<str>, Counted<DrawOutcome>)>) -> Metrics {
+        let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         Metrics {
             draws,
             other_draws: self.other_draws.read(),
@@ -72,6 +75,7 @@ impl Meters {
             batches: self.batches.read(),
             batch_sizes: self.batch_sizes.read(),
             changes: self.changes.read(),
+            changed: changed.iter().map(|(what, count)| (*what, *count)).collect(),
             catch_ups: self.catch_ups.read(),
             pulses: self.pulses.read(),
         }

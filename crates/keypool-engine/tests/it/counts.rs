@@ -47,6 +47,7 @@ async fn counts_keys_by_tier_and_state_and_by_feature() {
     let usable = KeyCounts { usable: 2, budget_spent: 1, exhausted: 1, ..KeyCounts::default() };
     assert_eq!(a.keys, KeyCounts { expired: 1, expiring: 1, ..usable });
     assert_eq!(a.budgets, BudgetCounts { used: 3, left: 9 });
+    assert_eq!((a.next_expiry, b.next_expiry), (at(7_200_000), None));
     let f = FeatureCounts { usable: 0, rate_limited: 2, budget_spent: 1, unusable: 2 };
     let g = FeatureCounts { usable: 2, rate_limited: 0, budget_spent: 1, unusable: 2 };
     assert_eq!(a.features, [("f".into(), f), ("g".into(), g)]);

@@ -15,3 +15,4 @@ mod restart;
 mod sealing;
 mod support;
 mod takeover;
+mod vitals;

@@ -165,3 +165,18 @@ async fn a_feature_that_no_tier_covers_any_more_stays_if_it_was_drawn() {
     assert_eq!(names.iter().map(|name| &**name).collect::<Vec<_>>(), ["drawn", "kept"]);
     engine.close().await;
 }
+
+#[tokio::test]
+async fn what_admins_change_is_counted_thing_by_thing_once_it_is_on_record() {
+    let home = Home::new();
+    let engine = with_keys(&home, 1, None).await;
+    engine.add_keys(&origin(), vec![key("k2", "t"), key("k3", "t")]).await.unwrap();
+    let (id, _) = add_consumer(&engine, "c", &["t"]).await;
+    engine.delete_consumer(&origin(), &id).await.unwrap();
+    engine.delete_consumer(&origin(), &id).await.unwrap_err();
+    let changed = engine.metrics().changed;
+    let of = |what: &str| changed.iter().find(|(word, _)| *word == what).map_or(0, |(_, n)| *n);
+    assert_eq!((of("add_tier"), of("add_key")), (1, 3));
+    assert_eq!((of("add_consumer"), of("delete_consumer")), (1, 1));
+    engine.close().await;
+}

@@ -21,6 +21,7 @@ use tempfile::TempDir;
 use crate::document;
 
 pub(crate) const ADMIN: &str = "the-admins-token";
+pub(crate) const METRICS: &str = "the-token-for-metrics";
 
 /// Where all calls come from.
 pub(crate) const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -60,7 +61,9 @@ impl Pool {
         })
         .await
         .unwrap();
-        let app = App::new(engine.clone(), &HttpSettings::default());
+        let metrics_token = Some(TokenDigest::of(METRICS));
+        let settings = HttpSettings { metrics_token, ..HttpSettings::default() };
+        let app = App::new(engine.clone(), &settings);
         Self { engine, clock, app, _folder: folder }
     }
 

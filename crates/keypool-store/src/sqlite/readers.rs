@@ -1,5 +1,6 @@
 //! The connections that read beside the writer. Owns how many there are and which are idle.
 
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
@@ -25,6 +26,11 @@ impl Readers {
 
     pub(crate) fn site(&self) -> &Site {
         &self.site
+    }
+
+    /// The file that they read.
+    pub(crate) fn path(&self) -> &Path {
+        &self.site.path
     }
 
     /// Runs a statement to its rows. A read that fails or is dropped takes its connection with it.
