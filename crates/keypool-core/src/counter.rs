@@ -102,6 +102,11 @@ impl Counter {
         self.committed
     }
 
+    /// The start of the newest window, whether what opened it is on record or not.
+    pub(crate) fn window(&self) -> Option<Timestamp> {
+        self.window
+    }
+
     /// Grants in the newest window.
     fn used(&self) -> u64 {
         let committed = if self.committed.since == self.window { self.committed.count } else { 0 };

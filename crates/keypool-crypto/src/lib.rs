@@ -7,6 +7,7 @@
 
 mod digest;
 mod encryption_key;
+mod fingerprint;
 mod place;
 mod sealed_text;
 mod sealer;
@@ -15,7 +16,9 @@ mod token;
 
 pub use digest::{DigestFormatError, TokenDigest, TokenTag};
 pub use encryption_key::{EncryptionKey, KeyFormatError, KeyId};
+pub use fingerprint::{Fingerprint, Fingerprinter};
 pub use place::Place;
 pub use sealed_text::{Plain, SealedText};
 pub use sealer::{OpenError, Seal, SealError, Sealer};
+pub use stored::opened_len;
 pub use token::{RandomUnavailable, Token, is_plausible};

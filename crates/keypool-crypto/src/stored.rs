@@ -46,6 +46,20 @@ impl<'a> Stored<'a> {
     }
 }
 
+/// How many bytes a stored value has when it is opened, seen from its form alone: right for every value that opens.
+pub fn opened_len(stored: &str) -> usize {
+    let of_sealed = |digits: &str| (digits.len() / 2).saturating_sub(NONCE_LEN + MAC_LEN);
+    if let Some(text) = stored.strip_prefix(PLAIN_TAG) {
+        text.len()
+    } else if let Some(rest) = stored.strip_prefix(SEALED_TAG_2) {
+        of_sealed(rest.split_once(':').map_or(rest, |(_, digits)| digits))
+    } else if let Some(digits) = stored.strip_prefix(SEALED_TAG) {
+        of_sealed(digits)
+    } else {
+        stored.len()
+    }
+}
+
 /// Reads hexadecimal digits of either case, as the original does; at least a nonce and a tag.
 fn sealed_bytes(digits: &str) -> Result<Zeroizing<Vec<u8>>, OpenError> {
     let bytes = Zeroizing::new(hex::decode(digits).map_err(|_| OpenError::Malformed)?);

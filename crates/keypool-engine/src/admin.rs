@@ -2,12 +2,13 @@
 //! committed, applied to memory and answered, all in the committer's order.
 
 mod consumers;
+mod key_patch;
 mod keys;
 mod shown;
 mod tiers;
 mod tokens;
 
-use keypool_core::{ConsumerNo, TierNo};
+use keypool_core::{ConsumerNo, KeyNo, TierNo};
 use keypool_store::Origin;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -16,6 +17,7 @@ use crate::live::{Live, PendingChange, Planned};
 use crate::{AdminError, Engine, Unavailable};
 
 pub use consumers::{ConsumerPatch, NewConsumer};
+pub use key_patch::KeyPatch;
 pub use keys::NewKey;
 pub use tiers::{FeatureLimit, NewTier, TierPatch};
 
@@ -45,6 +47,15 @@ fn find_tier(live: &Live, name: &str) -> Result<TierNo, AdminError> {
 
 fn find_tier_with_id(live: &Live, id: &str) -> Result<TierNo, AdminError> {
     live.roster.tier_with_id(id).ok_or_else(|| unknown("tier with the id", id))
+}
+
+/// A tier by its name, or by its id where no tier bears it as a name.
+fn find_tier_or_id(live: &Live, name: &str) -> Result<TierNo, AdminError> {
+    live.roster.tier_named_or_with_id(name).ok_or_else(|| unknown("tier", name))
+}
+
+fn find_key(live: &Live, id: &str) -> Result<KeyNo, AdminError> {
+    live.roster.key_with_id(id).ok_or_else(|| unknown("key", id))
 }
 
 fn find_consumer(live: &Live, id: &str) -> Result<ConsumerNo, AdminError> {

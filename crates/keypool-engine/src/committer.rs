@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use keypool_core::{ConsumerNo, GrantId};
-use keypool_crypto::Sealer;
+use keypool_crypto::{Fingerprinter, Sealer};
 use keypool_store::{Snapshot, Store, StoreError};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -26,6 +26,7 @@ use crate::gathering::Gathering;
 use crate::live::{Live, PendingChange, Work};
 use crate::load::{self, LoadedPool};
 use crate::meters::Meters;
+use crate::opener::Opener;
 use crate::readiness::{LastCommit, PROBE_PACE};
 
 /// A commit that takes so long is one to a database that is far away. Then the callers of a batch are told before the next
@@ -42,6 +43,7 @@ const LULL: Duration = Duration::from_millis(1);
 pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) sealer: Sealer,
+    pub(crate) fingerprinter: Fingerprinter,
     /// Why nothing can be recorded any more, if so.
     pub(crate) broken: watch::Sender<Option<Broken>>,
     /// How the last commit ended.
@@ -54,18 +56,37 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(store: Store, sealer: Sealer, live: Live) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        (sealer, fingerprinter): (Sealer, Fingerprinter),
+        live: Live,
+    ) -> Self {
         let broken = watch::Sender::new(None);
         let commits = watch::Sender::new(LastCommit::of_opening(live.steady_ms()));
         let (questions, work) = (Notify::new(), Notify::new());
         let meters = Meters::default();
-        Self { store, sealer, broken, commits, questions, meters, live: Mutex::new(live), work }
+        Self {
+            store,
+            sealer,
+            fingerprinter,
+            broken,
+            commits,
+            questions,
+            meters,
+            live: Mutex::new(live),
+            work,
+        }
     }
 
     /// The pool. The lock is never held over an await. A panic under it is a bug; at worst it leaves a grant reserved that
     /// nobody records, which the next start forgets.
     pub(crate) fn live(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks into stored values.
+    pub(crate) fn opener(&self) -> Opener<'_> {
+        Opener { sealer: &self.sealer, fingerprinter: &self.fingerprinter }
     }
 
     /// Tells the committer that there is something to do.
@@ -87,7 +108,7 @@ impl Shared {
 
     fn build(&self, snapshot: Snapshot, begun_ms: i64) -> LoadedPool {
         let replica = self.live().replica;
-        load::load(snapshot, replica, begun_ms, &self.sealer)
+        load::load(snapshot, replica, begun_ms, self.opener())
     }
 
     async fn load(&self) -> Result<LoadedPool, StoreError> {

@@ -181,7 +181,7 @@ impl Live {
         }
         let (keys, budgets, next_expiry) = census.tiers.entry(key.tier).or_default();
         let state = match best {
-            _ if key.is_damaged => {
+            _ if key.is_damaged() => {
                 census.damaged.push(Arc::clone(&key.sealed.id));
                 &mut keys.damaged
             }
@@ -234,6 +234,6 @@ impl Live {
 impl KeyEntry {
     /// Whether nothing but limits keeps the key.
     fn may_be_granted(&self, now: Timestamp) -> bool {
-        self.is_active && !self.is_damaged && self.expires_at.is_none_or(|at| at > now)
+        self.is_active && !self.is_damaged() && self.expires_at.is_none_or(|at| at > now)
     }
 }

@@ -2,10 +2,9 @@
 
 mod opening;
 
-use std::ops::Bound;
 use std::sync::Arc;
 
-use keypool_core::{FeatureNo, KeyNo, Timestamp};
+use keypool_core::{FeatureNo, Timestamp};
 use keypool_crypto::{Sealer, TokenDigest};
 use keypool_store::{FileFigures, StoreSettings};
 use tokio::sync::{Mutex, oneshot};
@@ -17,15 +16,13 @@ use crate::committer::Shared;
 use crate::freshness::Freshness;
 use crate::gathering::{Asked, Recorded};
 use crate::live::About;
-use crate::views::{ConsumerView, Health, KeyView, TierView};
+use crate::views::{ConsumerView, Health, TierView};
 use crate::{Caller, DrawError, DrawId, Refusal, Served, Unavailable, report};
 
 /// How often a draw is tried whose refusals turn out to rest on what is old by now.
 const MOST_TRIES: u32 = 64;
 /// What is listed of a shared database is at most so old, in milliseconds.
 const LISTING_AGE_MS: i64 = 2_000;
-/// Keys that a listing reads in one go; between two goes draws pass.
-const KEYS_A_PAGE: usize = 64;
 
 /// What it takes to open a pool.
 #[derive(Debug)]
@@ -294,22 +291,6 @@ impl Engine {
         tiers
     }
 
-    /// All keys with their live counters, in order of creation, as memory has them
-    /// ([`confirm_recent`](Engine::confirm_recent)). However many they are, draws pass between.
-    pub async fn keys(&self) -> Vec<KeyView> {
-        let mut keys = Vec::new();
-        let mut after: Bound<KeyNo> = Bound::Unbounded;
-        loop {
-            let (page, last) = self.shared.live().key_views(after, KEYS_A_PAGE);
-            keys.extend(page);
-            match last {
-                Some(last) => after = Bound::Excluded(last),
-                None => return keys,
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-
     /// All consumers, in order of creation, as memory has them ([`confirm_uses`](Engine::confirm_uses)).
     #[must_use]
     pub fn consumers(&self) -> Vec<ConsumerView> {
@@ -322,7 +303,7 @@ impl Engine {
     #[must_use]
     pub fn health(&self) -> Health {
         let mut live = self.shared.live();
-        let damaged = live.roster.keys.values().filter(|key| key.is_damaged);
+        let damaged = live.roster.keys.values().filter(|key| key.is_damaged());
         Health {
             pool_size: live.roster.keys.len(),
             encryption: self.shared.sealer.is_encrypting(),

@@ -1,6 +1,7 @@
 //! What can go wrong: why the pool could not be opened, why a change was refused, why nothing could be recorded.
 
 use keypool_core::Timestamp;
+use keypool_crypto::RandomUnavailable;
 use keypool_store::{OpenStoreError, StoreError, WriteError};
 
 /// The pool could not be opened. A database that was refused, be it for a sealed value or the clock, is as it was.
@@ -15,6 +16,9 @@ pub enum OpenError {
     /// The database did not issue a number for this run.
     #[error("the database can be read but not written")]
     Replica(#[source] WriteError),
+    /// The operating system gave no random bytes.
+    #[error("the pool could not be loaded")]
+    Random(#[from] RandomUnavailable),
     /// Values are sealed and no encryption key is given.
     #[error(
         "{count} of the stored values are sealed, and no ENCRYPTION_KEY is given (first: key {name:?}, {id})"

@@ -18,11 +18,13 @@ mod failure;
 mod freshness;
 mod gathering;
 mod guest;
+mod key_pages;
 mod live;
 mod load;
 mod lookout;
 mod metadata;
 pub mod meters;
+mod opener;
 mod readiness;
 mod roster;
 mod rules;
@@ -34,7 +36,7 @@ mod uses;
 mod views;
 mod watcher;
 
-pub use admin::{ConsumerPatch, FeatureLimit, NewConsumer, NewKey, NewTier, TierPatch};
+pub use admin::{ConsumerPatch, FeatureLimit, KeyPatch, NewConsumer, NewKey, NewTier, TierPatch};
 pub use caller::Caller;
 pub use changes::{ChangeId, ChangeIdError, ChangeView, ChangesQuery};
 pub use clock::{Clock, ManualClock};
@@ -43,6 +45,7 @@ pub use draw::{DrawError, DrawId, DrawIdError, Refusal, Secret, Served};
 pub use engine::{Broken, Engine, EngineSettings};
 pub use failure::{AdminError, Invalid, OpenError, Unavailable};
 pub use guest::{Guest, Unnoticed};
+pub use key_pages::{KeyPage, KeysQuery};
 pub use keypool_core::{ConsumerNo, Limit, Timestamp};
 pub use keypool_crypto::is_plausible as is_plausible_token;
 pub use keypool_crypto::{EncryptionKey, Plain, Sealer, Token, TokenDigest, TokenTag};
@@ -57,7 +60,8 @@ pub use live::Vitals;
 pub use rules::is_feature_name;
 pub use usage::{UsageQuery, UsageView};
 pub use views::{
-    ConsumerView, FeatureUsage, FeatureView, Health, IssuedToken, KeyView, ScopeView, TierView,
+    AddedKey, ConsumerView, FeatureUsage, FeatureView, Health, IssuedToken, KeyView, ScopeView,
+    TierView,
 };
 
 /// Logs why the store could not do what is said.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keypool_core::{Access, FeatureNo, Pool, Refusal as CoreRefusal, ReplicaNo, Timestamp};
+use keypool_crypto::Fingerprint;
 use keypool_store::{ChangeKind, ChangeRecord, Origin};
 use tokio::sync::oneshot;
 
@@ -22,6 +23,7 @@ use crate::clock::{Clock, Reading};
 use crate::freshness::{DatabaseClock, Freshness, Seen};
 use crate::gathering::{Asked, Gathered, Gathering};
 use crate::load::LoadedPool;
+use crate::opener::Opener;
 use crate::roster::Roster;
 use crate::timekeeper::Timekeeper;
 use crate::uses::Uses;
@@ -40,6 +42,8 @@ const MOST_OVERRULED: u32 = 64;
 pub(crate) struct Planned {
     pub(crate) what: ChangeKind,
     pub(crate) records: Arc<[ChangeRecord]>,
+    /// Those of the values that are new.
+    pub(crate) fingerprints: Arc<[Fingerprint]>,
 }
 
 /// Decides a change on the pool as it stands when its turn has come.
@@ -98,7 +102,12 @@ pub(crate) struct Live {
 impl Planned {
     /// A change of one thing.
     pub(crate) fn one(what: ChangeKind, record: ChangeRecord) -> Self {
-        Self { what, records: Arc::new([record]) }
+        Self::of(what, Arc::new([record]))
+    }
+
+    /// A change of several things.
+    pub(crate) fn of(what: ChangeKind, records: Arc<[ChangeRecord]>) -> Self {
+        Self { what, records, fingerprints: Arc::new([]) }
     }
 }
 
@@ -281,11 +290,17 @@ impl Live {
     }
 
     /// Applies to memory what the database has committed, and decides anew what was gathered on the old state.
-    pub(crate) fn apply(&mut self, change: ChangeKind, at: Timestamp) {
+    pub(crate) fn apply(
+        &mut self,
+        change: ChangeKind,
+        fingerprints: &[Fingerprint],
+        at: Timestamp,
+        opener: Opener<'_>,
+    ) {
         self.revision += 1;
         self.last_commit_at = self.last_commit_at.max(Some(at));
         let waiting = self.withdraw();
-        self.apply_to_memory(change, at);
+        self.apply_to_memory(change, fingerprints, at, opener);
         self.decide_anew(waiting, Turn::Draws);
     }
 

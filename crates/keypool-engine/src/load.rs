@@ -1,12 +1,16 @@
 //! From rows to the live pool: the snapshot that the store reads becomes core's numbers and the roster's names.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use keypool_core::{ConsumerNo, FeatureTally, GrantId, KeyNo, Pool, ReplicaNo, Tally, Timestamp};
-use keypool_crypto::{SealedText, Sealer, TokenDigest};
-use keypool_store::{ConsumerRow, FormerToken, KeyRow, NewConsumer, NewKey, Snapshot, TierRow};
+use keypool_crypto::{Fingerprint, SealedText, TokenDigest};
+use keypool_store::{
+    ConsumerRow, FormerToken, KeyRow, KeyUpdate, NewConsumer, NewKey, Snapshot, TierRow,
+};
 use serde_json::value::RawValue;
 
+use crate::opener::Opener;
 use crate::roster::{ConsumerEntry, KeyEntry, Roster, SealedKey, TierEntry};
 
 /// A pool as the database has it, with nothing outstanding.
@@ -27,13 +31,13 @@ pub(crate) fn load(
     mut snapshot: Snapshot,
     replica: ReplicaNo,
     begun_ms: i64,
-    sealer: &Sealer,
+    opener: Opener<'_>,
 ) -> LoadedPool {
     let mut core = Pool::new(replica);
     let mut roster = Roster::new(snapshot.last);
     let (revision, latest_grant) = (snapshot.revision, snapshot.latest_grant);
     let uses = std::mem::take(&mut snapshot.uses);
-    apply_changes(snapshot, &mut core, &mut roster, sealer);
+    apply_changes(snapshot, &mut core, &mut roster, opener);
     LoadedPool { core, roster, revision, latest_grant, uses, begun_ms }
 }
 
@@ -42,7 +46,7 @@ pub(crate) fn apply_changes(
     snapshot: Snapshot,
     core: &mut Pool,
     roster: &mut Roster,
-    sealer: &Sealer,
+    opener: Opener<'_>,
 ) {
     roster.last = snapshot.last;
     for (number, name) in &snapshot.features {
@@ -63,9 +67,11 @@ pub(crate) fn apply_changes(
         let counters: Vec<FeatureTally> = row.counters.iter().map(feature_tally).collect();
         let budget = tally(row.usage_window_start, row.usage_count);
         let mut key = key_entry(row);
-        if let Err(error) = key.sealed.open(sealer) {
-            key.is_damaged = true;
-            tracing::error!(key_id = %key.sealed.id, name = %key.name, %error, "a key is damaged and is not granted");
+        match opener.examine(&key.sealed) {
+            Ok(fingerprint) => key.fingerprint = Some(fingerprint),
+            Err(error) => {
+                tracing::error!(key_id = %key.sealed.id, name = %key.name, %error, "a key is damaged and is not granted");
+            }
         }
         core.put_key(number, key.terms());
         core.adopt(number, budget, &counters);
@@ -91,7 +97,7 @@ pub(crate) fn apply_changes(
 }
 
 /// A key as it is in memory from the moment that the database has it.
-pub(crate) fn added_key(key: NewKey, at: Timestamp) -> (KeyNo, KeyEntry) {
+pub(crate) fn added_key(key: NewKey, fingerprint: Fingerprint, at: Timestamp) -> (KeyNo, KeyEntry) {
     let sealed = SealedKey {
         id: key.id.into(),
         value: SealedText::from(key.value),
@@ -102,14 +108,45 @@ pub(crate) fn added_key(key: NewKey, at: Timestamp) -> (KeyNo, KeyEntry) {
         name: key.name.into(),
         tier: key.tier,
         is_active: true,
-        is_damaged: false,
         expires_at: key.expires_at,
         usage_limit: key.usage_limit,
         usage_window_secs: key.usage_window_secs,
         created_at: at,
+        fingerprint: Some(fingerprint),
         sealed: Arc::new(sealed),
     };
     (key.no, entry)
+}
+
+/// A key as it is in memory once it was changed, without the fingerprint of a value that it did not have before.
+pub(crate) fn updated_key(key: &KeyEntry, update: &KeyUpdate) -> KeyEntry {
+    let mut secrets: BTreeMap<Arc<str>, SealedText> = key.sealed.secrets.iter().cloned().collect();
+    for (name, value) in &update.secrets {
+        match value {
+            Some(value) => drop(secrets.insert(name.as_str().into(), value.clone().into())),
+            None => drop(secrets.remove(name.as_str())),
+        }
+    }
+    let sealed = SealedKey {
+        id: Arc::clone(&key.sealed.id),
+        value: update.value.clone().map_or_else(|| key.sealed.value.clone(), SealedText::from),
+        metadata: update
+            .metadata
+            .as_deref()
+            .map_or_else(|| Arc::clone(&key.sealed.metadata), Arc::from),
+        secrets: secrets.into_iter().collect(),
+    };
+    KeyEntry {
+        name: update.name.as_str().into(),
+        tier: update.tier,
+        is_active: update.active,
+        expires_at: update.expires_at,
+        usage_limit: update.usage_limit,
+        usage_window_secs: update.usage_window_secs,
+        created_at: key.created_at,
+        fingerprint: key.fingerprint,
+        sealed: Arc::new(sealed),
+    }
 }
 
 /// A consumer as it is in memory from the moment that the database has it.
@@ -155,11 +192,11 @@ fn key_entry(row: KeyRow) -> KeyEntry {
         name: row.name.into(),
         tier: row.tier,
         is_active: row.active,
-        is_damaged: false,
         expires_at: row.expires_at,
         usage_limit: row.usage_limit,
         usage_window_secs: row.usage_window_secs,
         created_at: row.created_at,
+        fingerprint: None,
         sealed: Arc::new(sealed),
     }
 }

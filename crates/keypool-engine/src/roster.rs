@@ -2,13 +2,15 @@
 //!
 //! It mirrors the living rows of the database. It decides nothing.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use keypool_core::{
     Budget, ConsumerNo, FeatureNo, KeyNo, KeyTerms, Period, RateLimit, TierNo, Timestamp,
 };
-use keypool_crypto::{OpenError, Place, Plain, SealedText, Sealer, TokenDigest, TokenTag};
+use keypool_crypto::{
+    Fingerprint, OpenError, Place, Plain, SealedText, Sealer, TokenDigest, TokenTag,
+};
 use keypool_store::{LastNumbers, NewToken, TierFeature};
 
 use crate::Secret;
@@ -23,6 +25,7 @@ pub(crate) struct Roster {
     features_by_name: HashMap<Arc<str>, FeatureNo>,
     names_of_features: HashMap<FeatureNo, Arc<str>>,
     keys_by_id: HashMap<Arc<str>, KeyNo>,
+    keys_by_value: BTreeSet<(Fingerprint, KeyNo)>,
     consumers_by_id: HashMap<Arc<str>, ConsumerNo>,
     consumers_by_token: HashMap<TokenDigest, ConsumerNo>,
 }
@@ -40,11 +43,12 @@ pub(crate) struct KeyEntry {
     pub(crate) name: Arc<str>,
     pub(crate) tier: TierNo,
     pub(crate) is_active: bool,
-    pub(crate) is_damaged: bool,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) usage_limit: Option<i64>,
     pub(crate) usage_window_secs: Option<i64>,
     pub(crate) created_at: Timestamp,
+    /// That of its value; none where the value, or a secret, does not open.
+    pub(crate) fingerprint: Option<Fingerprint>,
     pub(crate) sealed: Arc<SealedKey>,
 }
 
@@ -112,8 +116,20 @@ impl Roster {
         self.named_tiers().find(|(_, tier)| &*tier.id == id).map(|(no, _)| no)
     }
 
+    /// The tier of that name, or else the one with that id.
+    pub(crate) fn tier_named_or_with_id(&self, name: &str) -> Option<TierNo> {
+        self.tier_named(name).or_else(|| self.tier_with_id(name))
+    }
+
     pub(crate) fn key_with_id(&self, id: &str) -> Option<KeyNo> {
         self.keys_by_id.get(id).copied()
+    }
+
+    /// The oldest key that holds the same value as a younger one.
+    pub(crate) fn original_of(&self, number: KeyNo) -> Option<KeyNo> {
+        let fingerprint = self.keys.get(&number)?.fingerprint?;
+        let first = (fingerprint, KeyNo::new(i64::MIN));
+        self.keys_by_value.range(first..(fingerprint, number)).next().map(|(_, original)| *original)
     }
 
     pub(crate) fn consumer_with_id(&self, id: &str) -> Option<ConsumerNo> {
@@ -166,13 +182,18 @@ impl Roster {
 
     pub(crate) fn put_key(&mut self, number: KeyNo, key: KeyEntry) {
         self.last.key = self.last.key.max(number.get());
+        self.remove_key(number);
         self.keys_by_id.insert(Arc::clone(&key.sealed.id), number);
+        self.keys_by_value.extend(key.fingerprint.map(|fingerprint| (fingerprint, number)));
         self.keys.insert(number, key);
     }
 
     pub(crate) fn remove_key(&mut self, number: KeyNo) {
         if let Some(key) = self.keys.remove(&number) {
             self.keys_by_id.remove(&key.sealed.id);
+            if let Some(fingerprint) = key.fingerprint {
+                self.keys_by_value.remove(&(fingerprint, number));
+            }
         }
     }
 
@@ -264,13 +285,18 @@ impl TierEntry {
 }
 
 impl KeyEntry {
+    /// Whether its value, or a secret, does not open.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.fingerprint.is_none()
+    }
+
     /// What core must know of the key.
     pub(crate) fn terms(&self) -> KeyTerms {
         let budget = self.usage_limit.map(|units| Budget {
             units: u64::try_from(units).unwrap_or(0),
             window: self.usage_window_secs.and_then(period),
         });
-        let active = self.is_active && !self.is_damaged;
+        let active = self.is_active && !self.is_damaged();
         KeyTerms { tier: self.tier, active, expires_at: self.expires_at, budget }
     }
 }

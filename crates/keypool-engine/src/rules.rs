@@ -2,8 +2,11 @@
 
 use std::collections::HashSet;
 
-use crate::{FeatureLimit, Invalid, NewConsumer, NewKey, metadata};
 use keypool_core::Timestamp;
+use keypool_crypto::opened_len;
+
+use crate::roster::SealedKey;
+use crate::{FeatureLimit, Invalid, KeyPatch, NewConsumer, NewKey, metadata};
 
 const NAME_CHARS: usize = 128;
 const VALUE_BYTES: usize = 16_384;
@@ -63,19 +66,44 @@ pub(crate) fn check_key(key: &NewKey, now: Timestamp) -> Result<(), Invalid> {
     check_name("name", &key.name)?;
     check_value("key", key.value.expose())?;
     check_expiry(key.expires_at, now)?;
-    if let Some(limit) = key.usage_limit {
-        check_range("usage_limit", limit, USAGE_LIMIT)?;
+    check_budget(key.usage_limit, key.usage_window_seconds)?;
+    check_window(key.usage_limit, key.usage_window_seconds)?;
+    key.metadata.as_deref().map_or(Ok(()), check_metadata)?;
+    let names: HashSet<_> = key.secrets.iter().map(|(name, _)| name).collect();
+    require(names.len() == key.secrets.len(), "secrets", || "names a secret twice".to_owned())?;
+    for (name, value) in &key.secrets {
+        check_secret(name, value.expose())?;
     }
-    if let Some(seconds) = key.usage_window_seconds {
-        require(key.usage_limit.is_some(), "usage_window_seconds", || {
-            "is taken only with a usage_limit".to_owned()
+    let sizes = key.secrets.iter().map(|(_, value)| value.expose().len());
+    check_sizes(key.value.expose().len(), sizes)
+}
+
+/// What is given, each on its own; the key as it would be is judged by [`check_window`] and [`check_sealed`].
+pub(crate) fn check_key_patch(patch: &KeyPatch) -> Result<(), Invalid> {
+    patch.name.as_deref().map_or(Ok(()), |name| check_name("name", name))?;
+    patch.value.as_ref().map_or(Ok(()), |value| check_value("key", value.expose()))?;
+    check_budget(patch.usage_limit.flatten(), patch.usage_window_seconds.flatten())?;
+    if let Some(count) = patch.usage_count {
+        require((0..=USAGE_LIMIT).contains(&count), "usage_count", || {
+            format!("takes a whole number from 0 to {USAGE_LIMIT}")
         })?;
-        check_range("usage_window_seconds", seconds, USAGE_WINDOW_SECONDS)?;
     }
-    if let Some(metadata) = &key.metadata {
-        check_metadata(metadata)?;
-    }
-    check_secrets(key)
+    patch.metadata.as_deref().map_or(Ok(()), check_metadata)?;
+    let mut set = patch.secrets.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    set.try_for_each(|(name, value)| check_secret(name, value.expose()))
+}
+
+/// A budget as it would be: windows are those of a limit.
+pub(crate) fn check_window(limit: Option<i64>, window: Option<i64>) -> Result<(), Invalid> {
+    require(limit.is_some() || window.is_none(), "usage_window_seconds", || {
+        "is taken only with a usage_limit".to_owned()
+    })
+}
+
+/// The value and the secrets that a key would have.
+pub(crate) fn check_sealed(key: &SealedKey) -> Result<(), Invalid> {
+    let sizes = key.secrets.iter().map(|(_, value)| opened_len(value.as_str()));
+    check_sizes(opened_len(key.value.as_str()), sizes)
 }
 
 pub(crate) fn check_consumer(consumer: &NewConsumer, now: Timestamp) -> Result<(), Invalid> {
@@ -97,18 +125,21 @@ fn check_expiry(expires_at: Option<Timestamp>, now: Timestamp) -> Result<(), Inv
     require(lies_ahead, "expires_at", || "lies in the past".to_owned())
 }
 
-fn check_secrets(key: &NewKey) -> Result<(), Invalid> {
-    require(key.secrets.len() <= SECRETS, "secrets", || {
-        format!("takes at most {SECRETS} secrets")
-    })?;
-    let mut seen = HashSet::new();
-    let mut bytes = key.value.expose().len();
-    for (name, value) in &key.secrets {
-        check_name("secrets", name)?;
-        require(seen.insert(name), "secrets", || format!("names {name} twice"))?;
-        check_value(&format!("secrets.{name}"), value.expose())?;
-        bytes = bytes.saturating_add(value.expose().len());
-    }
+fn check_budget(limit: Option<i64>, window: Option<i64>) -> Result<(), Invalid> {
+    limit.map_or(Ok(()), |limit| check_range("usage_limit", limit, USAGE_LIMIT))?;
+    window
+        .map_or(Ok(()), |window| check_range("usage_window_seconds", window, USAGE_WINDOW_SECONDS))
+}
+
+fn check_secret(name: &str, value: &str) -> Result<(), Invalid> {
+    check_name("secrets", name)?;
+    check_value(&format!("secrets.{name}"), value)
+}
+
+/// The bytes of a key's value and of each of its secrets.
+fn check_sizes(value: usize, secrets: impl ExactSizeIterator<Item = usize>) -> Result<(), Invalid> {
+    require(secrets.len() <= SECRETS, "secrets", || format!("takes at most {SECRETS} secrets"))?;
+    let bytes = secrets.fold(value, usize::saturating_add);
     require(bytes <= KEY_BYTES, "secrets", || {
         format!("a key and its secrets take at most {} KiB in all", KEY_BYTES / 1_024)
     })

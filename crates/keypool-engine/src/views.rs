@@ -1,7 +1,6 @@
 //! What the engine shows of the pool: plain data for lists and answers, never a value, a secret or a token (but the
 //! one that was just issued).
 
-use std::ops::Bound;
 use std::sync::Arc;
 
 use keypool_core::{ConsumerNo, KeyNo, TierNo, Timestamp};
@@ -78,6 +77,15 @@ pub struct KeyView {
     pub usage: Vec<FeatureUsage>,
     /// When it was added.
     pub created_at: Timestamp,
+}
+
+/// A key that was just added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddedKey {
+    /// The key.
+    pub key: KeyView,
+    /// UUID of the oldest key that holds the same value, be it one that was added just before it by the same call.
+    pub duplicate_of: Option<Arc<str>>,
 }
 
 /// A consumer, without its token.
@@ -159,16 +167,12 @@ impl Live {
         }
     }
 
-    /// A page of at most `most` keys, and the last one's number unless it is the last page.
-    pub(crate) fn key_views(
-        &mut self,
-        after: Bound<KeyNo>,
-        most: usize,
-    ) -> (Vec<KeyView>, Option<KeyNo>) {
-        let now = self.now();
-        let keys = self.roster.keys.range((after, Bound::Unbounded)).take(most);
-        let last = keys.clone().nth(most - 1).map(|(number, _)| *number);
-        (keys.map(|(number, key)| self.key_view(*number, key, now)).collect(), last)
+    pub(crate) fn added_key(&self, number: KeyNo, now: Timestamp) -> AddedKey {
+        let original = self.roster.original_of(number).map(|original| &self.roster.keys[&original]);
+        AddedKey {
+            key: self.key_view(number, &self.roster.keys[&number], now),
+            duplicate_of: original.map(|original| Arc::clone(&original.sealed.id)),
+        }
     }
 
     pub(crate) fn key_view(&self, number: KeyNo, key: &KeyEntry, now: Timestamp) -> KeyView {

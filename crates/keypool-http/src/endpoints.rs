@@ -17,11 +17,13 @@ mod list_tiers;
 mod list_usage;
 mod ready;
 mod remove_scope;
+mod show_key;
 mod show_metrics;
 mod show_openapi;
 mod show_pool_health;
 mod summarise_usage;
 mod update_consumer;
+mod update_key;
 mod update_tier;
 mod update_tier_by_id;
 
@@ -51,11 +53,13 @@ pub(crate) use list_tiers::list_tiers;
 pub(crate) use list_usage::list_usage;
 pub(crate) use ready::ready;
 pub(crate) use remove_scope::remove_scope;
+pub(crate) use show_key::show_key;
 pub(crate) use show_metrics::show_metrics;
 pub(crate) use show_openapi::show_openapi;
 pub(crate) use show_pool_health::show_pool_health;
 pub(crate) use summarise_usage::summarise_usage;
 pub(crate) use update_consumer::update_consumer;
+pub(crate) use update_key::update_key;
 pub(crate) use update_tier::update_tier;
 pub(crate) use update_tier_by_id::update_tier_by_id;
 

@@ -25,6 +25,7 @@ mod meters;
 mod metrics;
 mod own_answer;
 mod page;
+mod patch;
 mod percent;
 mod problem;
 mod progress;

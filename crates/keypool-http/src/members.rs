@@ -149,6 +149,11 @@ impl<'b> Field<'b> {
         Ok(self.text.to_owned())
     }
 
+    /// Whether it is `null`.
+    pub(crate) fn is_null(&self) -> bool {
+        self.text == "null"
+    }
+
     /// A string.
     pub(crate) fn text(&self) -> Result<String, Problem> {
         if !self.text.starts_with('"') {
@@ -221,8 +226,13 @@ impl<'b> Field<'b> {
 impl<'b> Members<'b> {
     /// The member of that name, if it is there and not `null`.
     pub(crate) fn optional(&self, name: &str) -> Option<Field<'b>> {
+        self.given(name).filter(|field| !field.is_null())
+    }
+
+    /// The member of that name, if it is there; it may be `null`.
+    pub(crate) fn given(&self, name: &str) -> Option<Field<'b>> {
         let (_, value) = self.members.iter().find(|(member, _)| member == name)?;
-        (value.get() != "null").then(|| self.field(name, value))
+        Some(self.field(name, value))
     }
 
     /// What a member says that `null` clears; `None` where it is not there.
@@ -231,9 +241,10 @@ impl<'b> Members<'b> {
         name: &str,
         read: impl FnOnce(&Field<'b>) -> Result<T, Problem>,
     ) -> Result<Option<Option<T>>, Problem> {
-        let is_there = self.members.iter().any(|(member, _)| member == name);
-        let value = self.optional(name).map(|field| read(&field)).transpose()?;
-        Ok(is_there.then_some(value))
+        match self.given(name) {
+            Some(field) if field.is_null() => Ok(Some(None)),
+            given => Ok(given.map(|field| read(&field)).transpose()?.map(Some)),
+        }
     }
 
     /// The member of that name.

@@ -76,6 +76,8 @@ static ROUTES: &[Route] = routes! {
     [DELETE]   "/admin/tiers/{id}"                    admin  delete_tier      Nothing;
     [GET HEAD] "/admin/keys"                          admin  list_keys        Nothing;
     [POST]     "/admin/keys"                          admin  add_key          ObjectOrArray;
+    [GET HEAD] "/admin/keys/{id}"                     admin  show_key         Nothing;
+    [PATCH]    "/admin/keys/{id}"                     admin  update_key       Object;
     [DELETE]   "/admin/keys/{id}"                     admin  delete_key       Nothing;
     [GET HEAD] "/admin/consumers"                     admin  list_consumers   Nothing;
     [POST]     "/admin/consumers"                     admin  add_consumer     Object;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use keypool_core::{ConsumerNo, KeyNo, TierNo, Timestamp};
 
 pub use self::consumers::{ConsumerUpdate, NewConsumer, NewToken};
-pub use self::keys::NewKey;
+pub use self::keys::{Balance, KeyUpdate, NewKey};
 pub use self::tiers::{NewTier, TierUpdate};
 use crate::draws::Sender;
 use crate::driver::Statement;
@@ -47,6 +47,8 @@ pub enum ChangeKind {
     DeleteTier(TierNo),
     /// Adds keys, all or none.
     AddKeys(Vec<NewKey>),
+    /// Changes a key.
+    UpdateKey(Box<KeyUpdate>),
     /// Leaves of a key only what the audit needs: number, UUID and name.
     DeleteKey(KeyNo),
     /// Adds a consumer.
@@ -93,6 +95,7 @@ impl Change {
             ChangeKind::UpdateTier(update) => tiers::update(&mut write, update, stamp),
             ChangeKind::DeleteTier(no) => tiers::delete(&mut write, *no, stamp),
             ChangeKind::AddKeys(new) => keys::add(&mut write, new, stamp),
+            ChangeKind::UpdateKey(key) => keys::update(&mut write, key, stamp),
             ChangeKind::DeleteKey(no) => keys::delete(&mut write, *no, stamp),
             ChangeKind::AddConsumer(consumer) => consumers::add(&mut write, consumer, stamp),
             ChangeKind::UpdateConsumer(update) => consumers::update(&mut write, update, stamp),

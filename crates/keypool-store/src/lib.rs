@@ -30,7 +30,8 @@ mod usage;
 mod uses;
 
 pub use change::{
-    Change, ChangeKind, ConsumerUpdate, NewConsumer, NewKey, NewTier, NewToken, TierUpdate,
+    Balance, Change, ChangeKind, ConsumerUpdate, KeyUpdate, NewConsumer, NewKey, NewTier, NewToken,
+    TierUpdate,
 };
 pub use copy::{CopyError, CopyProgress, CopyReport, CopyStep, copy_pool};
 pub use counters::CounterMismatch;

@@ -118,6 +118,17 @@ impl Store {
         recent_standing(&self.driver, since).await.map_err(StoreError::Read)
     }
 
+    /// The number of the key with this UUID, be it deleted or not; `None` if there never was one.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn key_number(&self, id: &str) -> Result<Option<KeyNo>, StoreError> {
+        let look = Statement::new("SELECT key_no FROM keys WHERE key_uuid = ?1").with(id);
+        let mut rows = self.driver.read(look).await.map_err(StoreError::Read)?;
+        let number = rows.first_mut().map(|row| row.int()).transpose();
+        number.map(|number| number.map(KeyNo::new)).map_err(StoreError::Read)
+    }
+
     /// Where the database is, in a few numbers.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Taking over what is on record, while grants are outstanding.
+//! Taking over what is on record, or what somebody sets, while grants are outstanding.
 
 use super::Pool;
 use crate::counter::Tally;
@@ -20,6 +20,22 @@ impl Pool {
         }
         self.adopt_budget(key, budget);
         self.place_key_again(key);
+    }
+
+    /// Sets what is used of a key's budget: in the window that is open at `now`, or for life. Where no window is open, one
+    /// opens at `now` for a count above 0. Outstanding grants stay reserved on top, as with [`adopt`](Pool::adopt).
+    ///
+    /// Unknown keys are left out.
+    pub fn strike_balance(&mut self, key: KeyNo, count: u64, now: Timestamp) {
+        let Some(&at) = self.numbers.get(&key) else { return };
+        let key = &self.keys[at];
+        let since = if key.cap().encloses(key.budget.window(), now) {
+            key.budget.window()
+        } else {
+            (count > 0).then_some(now)
+        };
+        self.adopt_budget(at, Tally { since, count });
+        self.place_key_again(at);
     }
 
     /// Whether an outstanding grant is still within its limits, after counters were [adopted](Pool::adopt): its windows

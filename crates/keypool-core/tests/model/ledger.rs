@@ -61,6 +61,7 @@ impl Ledger {
             Step::Commit(nth) => self.settle(nth, true),
             Step::Release(nth) => self.settle(nth, false),
             Step::Adopt { .. }
+            | Step::Strike(..)
             | Step::PutTier(..)
             | Step::RemoveTier(_)
             | Step::PutKey(..)

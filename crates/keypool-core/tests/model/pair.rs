@@ -56,6 +56,12 @@ impl Pair {
             Step::Commit(nth) => self.settle(nth, true),
             Step::Release(nth) => self.settle(nth, false),
             Step::Adopt { key, budget, features } => self.adopt(key, budget, features),
+            Step::Strike(key, count) => {
+                let now = Timestamp::from_millis(self.now);
+                self.model.strike(key, count, now);
+                self.pool.strike_balance(key, count, now);
+                self.unasked.strike_balance(key, count, now);
+            }
             Step::PutTier(tier, features) => {
                 self.model.put_tier(tier, &features);
                 self.pool.put_tier(tier, &features);

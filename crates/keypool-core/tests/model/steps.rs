@@ -26,6 +26,7 @@ pub(crate) enum Step {
         budget: Tally,
         features: Vec<FeatureTally>,
     },
+    Strike(KeyNo, u64),
     PutTier(TierNo, Vec<(FeatureNo, RateLimit)>),
     RemoveTier(TierNo),
     /// The expiry is relative to the clock.
@@ -158,6 +159,7 @@ pub(crate) fn step(scale: Scale) -> impl Strategy<Value = Step> {
         4 => wait.prop_map(Step::Wait),
         2 => (key(), tally(scale), vec(feature_tally(scale), 0..3))
             .prop_map(|(key, budget, features)| Step::Adopt { key, budget, features }),
+        1 => (key(), count(scale, 0..4)).prop_map(|(key, count)| Step::Strike(key, count)),
         1 => (tier(), features(scale)).prop_map(|(tier, features)| Step::PutTier(tier, features)),
         1 => tier().prop_map(Step::RemoveTier),
         3 => (key(), terms(scale)).prop_map(|(key, terms)| Step::PutKey(key, terms)),

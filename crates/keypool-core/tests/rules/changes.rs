@@ -57,6 +57,57 @@ fn a_budget_newly_set_starts_from_nothing() {
 }
 
 #[test]
+fn a_count_that_is_set_holds_for_the_window_under_way_or_for_life() {
+    let mut pool = pool(&[(SEARCH, rate(PLENTY, 1))], &[with_budget(per(100, 5))]);
+    draws(&mut pool, SEARCH, 10, 3);
+    pool.strike_balance(KEY, 4, at(50));
+    let usage = |pool: &keypool_core::Pool, now| pool.budget_usage(KEY, at(now)).unwrap();
+    assert_eq!(usage(&pool, 50), BudgetUsage { used: 4, resets_at: Some(at(110)) });
+    assert_eq!(draw(&mut pool, SEARCH, 50), Ok(1));
+    let spent = |until| Err(Refusal::Spent { limit: Limit::Budget, until: at(until) });
+    assert_eq!(draw(&mut pool, SEARCH, 50), spent(110));
+    pool.strike_balance(KEY, 0, at(60));
+    assert_eq!(draws(&mut pool, SEARCH, 60, 5), [1; 5]);
+    assert_eq!(draw(&mut pool, SEARCH, 60), spent(110));
+
+    pool.put_key(KEY, with_budget(for_life(5)));
+    pool.strike_balance(KEY, 3, at(60));
+    assert_eq!(draws(&mut pool, SEARCH, 60, 2), [1; 2]);
+    assert_eq!(draw(&mut pool, SEARCH, 60), Err(Refusal::NoUsableKey));
+    pool.strike_balance(KEY, 9, at(60));
+    assert_eq!(draw(&mut pool, SEARCH, 60), Err(Refusal::NoUsableKey));
+    pool.strike_balance(KeyNo::new(9), 9, at(60));
+}
+
+#[test]
+fn a_count_that_is_set_where_no_window_is_open_opens_one() {
+    let mut pool = pool(&[(SEARCH, rate(PLENTY, 1))], &[with_budget(per(100, 2))]);
+    draws(&mut pool, SEARCH, 0, 2);
+    for (count, now, resets_at) in
+        [(0, 100, None), (2, 150, Some(at(250))), (1, 250, Some(at(350)))]
+    {
+        pool.strike_balance(KEY, count, at(now));
+        let usage = BudgetUsage { used: count, resets_at };
+        assert_eq!(pool.budget_usage(KEY, at(now)), Some(usage));
+    }
+    assert_eq!(draw(&mut pool, SEARCH, 349), Ok(1));
+    let until = at(350);
+    assert_eq!(draw(&mut pool, SEARCH, 349), Err(Refusal::Spent { limit: Limit::Budget, until }));
+}
+
+#[test]
+fn outstanding_grants_stay_reserved_beside_a_count_that_is_set() {
+    let mut pool = pool(&[(SEARCH, rate(PLENTY, 1))], &[with_budget(per(100, 3))]);
+    let [kept, taken_back] = [0, 1].map(|now| reserve(&mut pool, SEARCH, now));
+    pool.strike_balance(KEY, 1, at(2));
+    let until = at(100);
+    assert_eq!(draw(&mut pool, SEARCH, 2), Err(Refusal::Spent { limit: Limit::Budget, until }));
+    pool.release(taken_back);
+    pool.commit(kept);
+    assert_eq!(pool.budget_usage(KEY, at(2)).map(|usage| usage.used), Some(2));
+}
+
+#[test]
 fn a_budget_for_life_that_gets_windows_opens_one_with_the_next_grant() {
     let mut pool = pool(&[(SEARCH, rate(PLENTY, 1))], &[with_budget(for_life(1))]);
     assert_eq!(draw(&mut pool, SEARCH, 0), Ok(1));

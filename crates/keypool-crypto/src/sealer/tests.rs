@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::opened_len;
 use crate::stored::{MAC_LEN, SEALED_TAG};
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -326,5 +327,21 @@ proptest! {
         for sealer in [Sealer::plain(), keyed()] {
             let _ = sealer.open(SEALED_KEY, &stored);
         }
+    }
+}
+
+#[test]
+fn tells_how_long_a_value_is_without_opening_it() {
+    for (stored, value) in ORIGINALS {
+        assert_eq!(opened_len(stored), value.len());
+    }
+    for sealer in [Sealer::plain(), keyed()] {
+        for value in ["", "v", "schlüssel", "enc:none:x", "enc:gcm:", "enc:gcm:2:efbb1f50:00"] {
+            let stored = sealer.seal(SECRET, value).unwrap();
+            assert_eq!(opened_len(stored.as_str()), value.len(), "{value}");
+        }
+    }
+    for odd in ["enc:gcm:", "enc:gcm:2:", "enc:gcm:2:efbb1f50:", "enc:gcm:2:00"] {
+        assert_eq!(opened_len(odd), 0, "{odd}");
     }
 }

@@ -8,7 +8,7 @@ use keypool_store::{ChangeKind, ChangeRecord, ConsumerUpdate, Origin};
 
 use super::shown::{self, Shown};
 use super::tokens::new_token;
-use super::{find_consumer, find_tier, new_id, unknown};
+use super::{find_consumer, find_tier, find_tier_or_id, new_id, unknown};
 use crate::live::{Live, Planned};
 use crate::views::{ConsumerView, IssuedToken, ScopeView};
 use crate::{AdminError, Engine, rules};
@@ -175,8 +175,7 @@ impl Engine {
         let (consumer_id, name) = (consumer_id.to_owned(), tier.to_owned());
         let plan = move |live: &Live| {
             let consumer = find_consumer(live, &consumer_id)?;
-            let tier = live.roster.tier_named(&name).or_else(|| live.roster.tier_with_id(&name));
-            let tier = tier.ok_or_else(|| unknown("tier", &name))?;
+            let tier = find_tier_or_id(live, &name)?;
             let left = live.roster.consumers[&consumer].scopes_without(tier);
             let left = left.ok_or_else(|| unknown("scope", &name))?;
             let record = record_of_scopes(live, "remove_scope", consumer, &left);

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use keypool_core::{KeyNo, TierNo, Timestamp};
-use keypool_crypto::{Place, Plain};
+use keypool_crypto::{Fingerprint, Place, Plain};
 use keypool_store::{ChangeKind, ChangeRecord, Origin};
 
 use super::shown::{self, Shown};
-use super::{find_tier, new_id, unknown};
+use super::{find_key, find_tier, new_id};
 use crate::live::{Live, Planned};
-use crate::views::KeyView;
+use crate::views::AddedKey;
 use crate::{AdminError, Engine, Invalid, Unavailable, rules};
 
 /// A key to be added.
@@ -39,7 +39,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`AdminError`]: invalid, unknown tier, or unavailable.
-    pub async fn add_key(&self, origin: &Origin, key: NewKey) -> Result<KeyView, AdminError> {
+    pub async fn add_key(&self, origin: &Origin, key: NewKey) -> Result<AddedKey, AdminError> {
         rules::check_key(&key, self.now())?;
         let mut added = self.insert_keys(origin, vec![key]).await?;
         Ok(added.pop().expect("one key was added"))
@@ -53,7 +53,7 @@ impl Engine {
         &self,
         origin: &Origin,
         keys: Vec<NewKey>,
-    ) -> Result<Vec<KeyView>, AdminError> {
+    ) -> Result<Vec<AddedKey>, AdminError> {
         if !(1..=rules::KEYS_AT_ONCE).contains(&keys.len()) {
             let problem = format!("an array takes 1 to {} keys", rules::KEYS_AT_ONCE);
             return Err(Invalid { field: "[]".to_owned(), problem }.into());
@@ -72,7 +72,9 @@ impl Engine {
         &self,
         origin: &Origin,
         keys: Vec<NewKey>,
-    ) -> Result<Vec<KeyView>, AdminError> {
+    ) -> Result<Vec<AddedKey>, AdminError> {
+        let fingerprint = |key: &NewKey| self.shared.fingerprinter.of(&key.value);
+        let fingerprints: Arc<[Fingerprint]> = keys.iter().map(fingerprint).collect();
         let sealed =
             keys.into_iter().map(|key| self.seal_key(key)).collect::<Result<Vec<_>, _>>()?;
         // Before the pool is locked for the plan: there may be many.
@@ -89,13 +91,15 @@ impl Engine {
                 let no = KeyNo::new(live.roster.last.key + offset);
                 keys.push(keypool_store::NewKey { no, tier: number, ..key.clone() });
             }
-            Ok(Planned { what: ChangeKind::AddKeys(keys), records: Arc::clone(&records) })
+            let what = ChangeKind::AddKeys(keys);
+            let (records, fingerprints) = (Arc::clone(&records), Arc::clone(&fingerprints));
+            Ok(Planned { what, records, fingerprints })
         };
         let now = self.now();
         self.change(origin, plan, move |live| {
             let view = |id: &String| {
                 let number = live.roster.key_with_id(id).expect("a key that was just added exists");
-                live.key_view(number, &live.roster.keys[&number], now)
+                live.added_key(number, now)
             };
             ids.iter().map(view).collect()
         })
@@ -105,16 +109,9 @@ impl Engine {
     /// The key as it will be stored, still without its number and its tier's, with the name of that tier.
     fn seal_key(&self, key: NewKey) -> Result<(String, keypool_store::NewKey), AdminError> {
         let id = new_id();
-        let seal = |place: Place<'_>, value: &Plain| {
-            let sealed = self.shared.sealer.seal(place, value.expose());
-            sealed.map(|text| text.as_str().to_owned()).map_err(|error| {
-                tracing::error!(%error, "a value could not be sealed");
-                AdminError::Unavailable(Unavailable::Store)
-            })
-        };
-        let value = seal(Place::KeyValue { key: &id }, &key.value)?;
+        let value = self.seal(Place::KeyValue { key: &id }, &key.value)?;
         let seal_secret = |(name, value): &(String, Plain)| {
-            Ok((name.clone(), seal(Place::Secret { key: &id, name }, value)?))
+            Ok((name.clone(), self.seal(Place::Secret { key: &id, name }, value)?))
         };
         let secrets = key.secrets.iter().map(seal_secret).collect::<Result<_, AdminError>>()?;
         let stored = keypool_store::NewKey {
@@ -132,6 +129,15 @@ impl Engine {
         Ok((key.tier, stored))
     }
 
+    /// A value as it is stored in its place.
+    pub(super) fn seal(&self, place: Place<'_>, value: &Plain) -> Result<String, AdminError> {
+        let sealed = self.shared.sealer.seal(place, value.expose());
+        sealed.map(|text| text.as_str().to_owned()).map_err(|error| {
+            tracing::error!(%error, "a value could not be sealed");
+            AdminError::Unavailable(Unavailable::Store)
+        })
+    }
+
     /// Removes a key and its secrets; its usage events stay.
     ///
     /// # Errors
@@ -139,7 +145,7 @@ impl Engine {
     pub async fn delete_key(&self, origin: &Origin, id: &str) -> Result<(), AdminError> {
         let id = id.to_owned();
         let plan = move |live: &Live| {
-            let no = live.roster.key_with_id(&id).ok_or_else(|| unknown("key", &id))?;
+            let no = find_key(live, &id)?;
             let key = &live.roster.keys[&no];
             let shown = live.shown_key(key);
             let record = shown::deleted("delete_key", &key.sealed.id, &key.name, &shown);

@@ -177,7 +177,7 @@ impl Engine {
             });
             let tier = shown::deleted("delete_tier", &tier.id, &tier.name, &live.shown_tier(tier));
             let records = std::iter::once(tier).chain(scopes).collect();
-            Ok(Planned { what: ChangeKind::DeleteTier(no), records })
+            Ok(Planned::of(ChangeKind::DeleteTier(no), records))
         };
         self.change(origin, plan, |_| ()).await
     }

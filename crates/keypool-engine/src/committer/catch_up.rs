@@ -58,7 +58,7 @@ pub(super) async fn catch_up(shared: &Shared, overruled: Vec<Gathered>) {
         Ok((snapshot, standing)) => {
             let drawn = (&standing, known);
             shared.meters.catch_ups.add(CatchUp::Changes);
-            shared.live().take_changes(snapshot, drawn, overruled, &shared.sealer);
+            shared.live().take_changes(snapshot, drawn, overruled, shared.opener());
         }
         Err(error) => give_up(shared, overruled, &error),
     }

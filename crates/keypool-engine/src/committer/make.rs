@@ -35,7 +35,7 @@ pub(super) async fn make(shared: &Shared, change: PendingChange) {
             Ok(()) => {
                 shared.meters.changed(&made.records);
                 let mut live = shared.live();
-                live.apply(made.what, at);
+                live.apply(made.what, &planned.fingerprints, at, shared.opener());
                 return (change.done)(Ok(&live));
             }
             Err(WriteError::Fenced) => renew(shared, Vec::new()).await,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keypool_core::Timestamp;
-use keypool_crypto::Sealer;
+use keypool_crypto::{Fingerprinter, Sealer};
 use keypool_store::{Prospect, Seat, Shape, Store};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -13,6 +13,7 @@ use crate::clock::{Clock, Reading};
 use crate::committer::{self, Shared};
 use crate::freshness::DatabaseClock;
 use crate::live::Live;
+use crate::opener::Opener;
 use crate::timekeeper::{Timekeeper, TooFarBehind};
 use crate::trial::try_values;
 use crate::{OpenError, load, lookout, watcher};
@@ -78,9 +79,11 @@ impl Engine {
         // Before the pool is read: from here on nobody else grants under this number.
         let replica = store.issue_replica().await.map_err(OpenError::Replica)?;
         let snapshot = store.load().await.map_err(OpenError::Load)?;
-        let pool = load::load(snapshot, replica, clock.read().steady_ms, &sealer);
+        let fingerprinter = Fingerprinter::generate()?;
+        let opener = Opener { sealer: &sealer, fingerprinter: &fingerprinter };
+        let pool = load::load(snapshot, replica, clock.read().steady_ms, opener);
         let live = Live::new(pool, replica, clock, database_clock, timekeeper);
-        Ok(Shared::new(store.clone(), sealer, live))
+        Ok(Shared::new(store.clone(), (sealer, fingerprinter), live))
     }
 }
 
@@ -124,6 +127,7 @@ fn is_of_another_schema(error: &OpenError) -> bool {
         OpenError::Load(error) => error.is_of_another_schema(),
         OpenError::Store(error) => error.is_of_another_schema(),
         OpenError::Replica(_)
+        | OpenError::Random(_)
         | OpenError::KeyMissing { .. }
         | OpenError::OtherKey { .. }
         | OpenError::PlainValues { .. }

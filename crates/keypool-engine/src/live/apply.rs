@@ -1,17 +1,25 @@
 //! From a change that the database has committed to the same change in memory.
 
 use keypool_core::{FeatureNo, Timestamp};
-use keypool_store::{ChangeKind, TierFeature};
+use keypool_crypto::Fingerprint;
+use keypool_store::{Balance, ChangeKind, KeyUpdate, TierFeature};
 
 use super::Live;
 use crate::load;
+use crate::opener::Opener;
 use crate::roster::TierEntry;
 
 /// A tier's features by number, and the names of those that are new to the pool.
 type NumberedFeatures = (Vec<(FeatureNo, TierFeature)>, Vec<(FeatureNo, String)>);
 
 impl Live {
-    pub(super) fn apply_to_memory(&mut self, change: ChangeKind, at: Timestamp) {
+    pub(super) fn apply_to_memory(
+        &mut self,
+        change: ChangeKind,
+        fingerprints: &[Fingerprint],
+        at: Timestamp,
+        opener: Opener<'_>,
+    ) {
         match change {
             ChangeKind::AddTier(tier) => {
                 self.put_features(&tier.new_features);
@@ -44,11 +52,14 @@ impl Live {
                 self.roster.remove_tier(number);
             }
             ChangeKind::AddKeys(keys) => {
-                for key in keys {
-                    let (number, entry) = load::added_key(key, at);
+                for (key, fingerprint) in keys.into_iter().zip(fingerprints) {
+                    let (number, entry) = load::added_key(key, *fingerprint, at);
                     self.core.put_key(number, entry.terms());
                     self.roster.put_key(number, entry);
                 }
+            }
+            ChangeKind::UpdateKey(update) => {
+                self.update_key(&update, fingerprints.first(), at, opener);
             }
             ChangeKind::DeleteKey(number) => {
                 self.core.remove_key(number);
@@ -94,6 +105,35 @@ impl Live {
                     .retain(|no| *no != tier);
             }
         }
+    }
+
+    /// The database has changed the count by its own rows; memory's forecast goes the same way.
+    fn update_key(
+        &mut self,
+        update: &KeyUpdate,
+        fingerprint: Option<&Fingerprint>,
+        at: Timestamp,
+        opener: Opener<'_>,
+    ) {
+        let before = self.roster.keys.get(&update.no).expect("a key that was changed exists");
+        let mut key = load::updated_key(before, update);
+        if key.is_damaged() {
+            key.fingerprint = opener.examine(&key.sealed).ok();
+        } else if let Some(fingerprint) = fingerprint {
+            key.fingerprint = Some(*fingerprint);
+        }
+        let budget = self.core.budget_usage(update.no, at);
+        let is_in_window = budget.is_some_and(|budget| budget.resets_at.is_some());
+        self.core.put_key(update.no, key.terms());
+        let struck = match update.balance {
+            Balance::Kept => None,
+            Balance::KeptForLife { .. } => (!is_in_window).then_some(0),
+            Balance::Struck(count) => Some(u64::try_from(count).unwrap_or(0)),
+        };
+        if let Some(count) = struck {
+            self.core.strike_balance(update.no, count, at);
+        }
+        self.roster.put_key(update.no, key);
     }
 
     fn put_features(&mut self, features: &[(FeatureNo, String)]) {

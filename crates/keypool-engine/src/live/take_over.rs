@@ -1,13 +1,13 @@
 //! Memory takes over what the database has: the whole pool, what was changed in it, or counters.
 
 use keypool_core::{FeatureTally, GrantId};
-use keypool_crypto::Sealer;
 use keypool_store::{Snapshot, Standing};
 
 use super::{Live, MOST_OVERRULED, Turn, Work};
 use crate::freshness::{Freshness, LookBack};
 use crate::gathering::{Asked, Gathered, Gathering};
 use crate::load::{self, LoadedPool, feature_tally, tally};
+use crate::opener::Opener;
 use crate::{DrawError, Unavailable};
 
 /// What was known of a shared database when something began to be read of it.
@@ -58,13 +58,13 @@ impl Live {
         changed: Snapshot,
         (standing, known): (&Standing, Known),
         overruled: Vec<Gathered>,
-        sealer: &Sealer,
+        opener: Opener<'_>,
     ) {
         let waiting = self.withdraw();
         let mut again = self.release_overruled(overruled);
         again.extend(waiting);
         self.revision = changed.revision;
-        load::apply_changes(changed, &mut self.core, &mut self.roster, sealer);
+        load::apply_changes(changed, &mut self.core, &mut self.roster, opener);
         self.adopt(standing);
         self.have_caught_up(known);
         self.decide_anew(again, Turn::OneChange);

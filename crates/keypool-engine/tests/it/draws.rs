@@ -15,7 +15,7 @@ async fn reveals_value_metadata_and_secrets_of_the_key() {
     let added =
         engine.add_key(&origin(), NewKey { metadata, secrets, ..key("k", "t") }).await.unwrap();
     let served = draw(&engine, "f").await.unwrap();
-    assert_eq!(served.key_id, added.id);
+    assert_eq!(served.key_id, added.key.id);
     assert_eq!(served.value.expose(), "value-of-k");
     assert_eq!(&*served.metadata, r#"{"z":12345678901234567890,"a":1.0}"#);
     assert_eq!(&*served.secrets[0].name, "webhook");

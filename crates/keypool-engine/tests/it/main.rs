@@ -9,6 +9,7 @@ mod counts;
 mod draws;
 mod faults;
 mod guests;
+mod key_patch;
 mod meters;
 mod readiness;
 mod restart;

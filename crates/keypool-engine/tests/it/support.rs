@@ -9,7 +9,7 @@ use keypool_engine::{
     Synchronous, Timestamp, TokenDigest,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
 /// A moment in 2027.
 pub(crate) const START: i64 = 1_800_000_000_000;
@@ -65,7 +65,10 @@ impl Home {
 
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         let mut intruder = self.intruder().await;
-        sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut intruder).await.unwrap()
+        let number = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
+        let number = number.fetch_one(&mut intruder).await.unwrap();
+        intruder.close().await.unwrap();
+        number
     }
 }
 

@@ -6,4 +6,5 @@ mod at_once;
 mod clocks;
 mod exact;
 mod faults;
+mod key_patch;
 mod support;

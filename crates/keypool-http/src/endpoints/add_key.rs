@@ -1,7 +1,7 @@
 //! `POST /admin/keys`: adds one key, or with an array up to 10,000, all or none.
 
 use http::StatusCode;
-use keypool_engine::{KeyView, NewKey, Plain};
+use keypool_engine::{AddedKey, NewKey, Plain};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -35,6 +35,9 @@ struct Added<'a> {
     usage_window_seconds: Option<i64>,
     metadata: &'a RawValue,
     secret_names: Vec<&'a str>,
+    /// The id of a key that holds the same value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duplicate_of: Option<&'a str>,
 }
 
 /// A key to be added, and its expiry as it was sent.
@@ -98,7 +101,8 @@ fn read_secrets(field: &Field<'_>) -> Result<Vec<(String, Plain)>, Problem> {
     field.any_object()?.fields().map(|secret| Ok((secret.name.clone(), secret.secret()?))).collect()
 }
 
-fn shape((key, expires_at): &(KeyView, Option<String>)) -> Added<'_> {
+fn shape((added, expires_at): &(AddedKey, Option<String>)) -> Added<'_> {
+    let AddedKey { key, duplicate_of } = added;
     Added {
         id: &key.id,
         name: &key.name,
@@ -108,5 +112,6 @@ fn shape((key, expires_at): &(KeyView, Option<String>)) -> Added<'_> {
         usage_window_seconds: key.usage_window_seconds,
         metadata: metadata(&key.metadata),
         secret_names: key.secret_names.iter().map(|name| &**name).collect(),
+        duplicate_of: duplicate_of.as_deref(),
     }
 }

@@ -1,7 +1,7 @@
 //! `GET /admin/keys`: lists the keys with their live counters, never their values.
 
 use http::StatusCode;
-use keypool_engine::{FeatureUsage, KeyView};
+use keypool_engine::{FeatureUsage, KeyView, KeysQuery};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -9,11 +9,15 @@ use crate::answer::App;
 use crate::auth::Admin;
 use crate::endpoints::{Ordered, metadata};
 use crate::input::Input;
+use crate::page;
+use crate::percent;
+use crate::problem::Problem;
 use crate::reply::{Answer, Reply};
 use crate::times::{ToTheMillisecond, ToTheSecond};
 
+/// A key as the API shows it.
 #[derive(Serialize)]
-struct Key<'a, U: Serialize> {
+pub(super) struct Key<'a, U: Serialize> {
     id: &'a str,
     name: &'a str,
     tier_id: &'a str,
@@ -37,15 +41,40 @@ struct Usage {
     window_seconds: i64,
 }
 
-/// Lists the keys, in order of creation.
+/// Lists the keys, in order of creation: all of them, or those in a `tier` and of a `name`; at most `limit` of them, those
+/// `after` another.
 pub(crate) async fn list_keys(app: &App, _: Admin, input: &Input<'_>) -> Answer {
-    let [] = input.query([])?;
+    let query = read(input)?;
     app.engine.confirm_recent().await?;
-    let keys = app.engine.keys().await;
-    Ok(Reply::array(StatusCode::OK, &keys, shape).await)
+    let page = app.engine.key_page(&query).await?;
+    let reply = Reply::array(StatusCode::OK, &page.keys, shape).await;
+    match page.keys.last() {
+        Some(last) if page.has_more => Ok(reply.with_next_page(&next_page(&query, &last.id))),
+        _ => Ok(reply),
+    }
 }
 
-fn shape(key: &KeyView) -> Key<'_, impl Serialize> {
+fn read(input: &Input<'_>) -> Result<KeysQuery, Problem> {
+    let [tier, name, limit, after] = input.query(["tier", "name", "limit", "after"])?;
+    let limit = limit.map(|limit| page::limit(Some(&limit))).transpose()?;
+    let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(KeysQuery { tier, name, after, limit })
+}
+
+fn next_page(query: &KeysQuery, last: &str) -> String {
+    let mut address = "/admin/keys?".to_owned();
+    let limit = query.limit.map(|limit| limit.to_string());
+    for (name, value) in [("tier", &query.tier), ("name", &query.name), ("limit", &limit)] {
+        if let Some(value) = value {
+            address.extend([name, "=", &percent::encode(value), "&"]);
+        }
+    }
+    address.extend(["after=", &percent::encode(last)]);
+    address
+}
+
+/// The shape of a key.
+pub(super) fn shape(key: &KeyView) -> Key<'_, impl Serialize> {
     let usage = |of: &FeatureUsage| Usage {
         used: of.used,
         limit: of.limit,

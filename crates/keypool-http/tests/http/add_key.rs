@@ -160,3 +160,19 @@ async fn an_array_takes_1_to_10_000_keys() {
     let added = pool.post(PATH, &array(10_000)).await;
     assert_eq!((added.status, added.json().as_array().unwrap().len()), (201, 10_000));
 }
+
+#[tokio::test]
+async fn names_the_key_that_holds_the_same_value_already() {
+    let pool = Pool::with_tier().await;
+    let id = pool.add_key("k", "").await;
+    let body = |value: &str| json!({ "name": "l", "key": value, "tier": "t" });
+    let like = pool.post(PATH, &body("value of k").to_string()).await;
+    assert_eq!(like.json()["duplicate_of"], *id);
+    assert_eq!(like.members().last().unwrap(), "duplicate_of");
+    let other = pool.post(PATH, &body("another").to_string()).await;
+    assert!(!other.members().contains(&"duplicate_of".to_owned()), "{}", other.text);
+    let many = json!([body("new"), body("value of k"), body("new")]).to_string();
+    let many = pool.post(PATH, &many).await.json();
+    assert_eq!(many[0].get("duplicate_of"), None);
+    assert_eq!((&many[1]["duplicate_of"], &many[2]["duplicate_of"]), (&json!(id), &many[0]["id"]));
+}

@@ -82,6 +82,7 @@ async fn changes_are_503_once_the_store_is_closed() {
         (Method::DELETE, format!("/admin/tiers/{tier}"), ""),
         (Method::POST, "/admin/keys".to_owned(), r#"{"name":"k","key":"v","tier":"t"}"#),
         (Method::POST, "/admin/keys".to_owned(), r#"[{"name":"k","key":"v","tier":"t"}]"#),
+        (Method::PATCH, format!("/admin/keys/{id}"), r#"{"name":"l"}"#),
         (Method::DELETE, format!("/admin/keys/{id}"), ""),
         (Method::POST, "/admin/consumers".to_owned(), r#"{"name":"d"}"#),
         (Method::PATCH, format!("/admin/consumers/{consumer}"), r#"{"is_active":false}"#),

@@ -11,6 +11,7 @@ mod faults;
 mod fresh;
 mod go_program;
 mod growth;
+mod key_updates;
 mod opening;
 mod records;
 mod refused;

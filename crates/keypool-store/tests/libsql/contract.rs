@@ -8,6 +8,8 @@ mod changes;
 mod consumers;
 #[path = "../it/draws.rs"]
 mod draws;
+#[path = "../it/key_updates.rs"]
+mod key_updates;
 #[path = "../it/records.rs"]
 mod records;
 #[path = "../it/snapshot.rs"]

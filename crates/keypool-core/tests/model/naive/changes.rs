@@ -47,6 +47,18 @@ impl Naive {
         }
     }
 
+    pub(crate) fn strike(&mut self, no: KeyNo, count: u64, now: Timestamp) {
+        let Some(key) = self.keys.get(&no) else { return };
+        let newest = key.budget().since;
+        let since = match (budget_window(key.terms.budget), newest) {
+            (None, _) => None,
+            (Some(window), Some(since)) if now.as_millis() < end(since, window) => newest,
+            (Some(_), _) if count == 0 => None,
+            (Some(_), _) => Some(now),
+        };
+        self.adopt(no, Tally { since, count }, &[]);
+    }
+
     pub(crate) fn put_key(&mut self, no: KeyNo, terms: KeyTerms) {
         let fresh = NaiveKey {
             terms,
