@@ -16,7 +16,7 @@ use crate::committer::Shared;
 use crate::freshness::Freshness;
 use crate::gathering::{Asked, Recorded};
 use crate::live::About;
-use crate::views::{ConsumerView, Health, TierView};
+use crate::views::{ConsumerView, TierView};
 use crate::{Caller, DrawError, DrawId, Refusal, Served, Unavailable, report};
 
 /// How often a draw is tried whose refusals turn out to rest on what is old by now.
@@ -299,17 +299,10 @@ impl Engine {
         live.consumer_views(now)
     }
 
-    /// The state of the pool as a whole, as memory has it ([`confirm_recent`](Engine::confirm_recent)).
+    /// Whether new values are sealed.
     #[must_use]
-    pub fn health(&self) -> Health {
-        let mut live = self.shared.live();
-        let damaged = live.roster.keys.values().filter(|key| key.is_damaged());
-        Health {
-            pool_size: live.roster.keys.len(),
-            encryption: self.shared.sealer.is_encrypting(),
-            damaged: damaged.map(|key| Arc::clone(&key.sealed.id)).collect(),
-            clock_ahead: live.clock_ahead(),
-        }
+    pub fn is_encrypting(&self) -> bool {
+        self.shared.sealer.is_encrypting()
     }
 
     /// How much room the database file takes; `None` where it is no file of this machine.

@@ -60,8 +60,7 @@ pub use live::Vitals;
 pub use rules::is_feature_name;
 pub use usage::{UsageQuery, UsageView};
 pub use views::{
-    AddedKey, ConsumerView, FeatureUsage, FeatureView, Health, IssuedToken, KeyView, ScopeView,
-    TierView,
+    AddedKey, ConsumerView, FeatureUsage, FeatureView, IssuedToken, KeyView, ScopeView, TierView,
 };
 
 /// Logs why the store could not do what is said.

@@ -174,11 +174,6 @@ impl Live {
         self.database_clock.map(|_| self.read_clocks().wall)
     }
 
-    pub(crate) fn clock_ahead(&mut self) -> Option<Duration> {
-        self.now();
-        self.timekeeper.too_far_ahead()
-    }
-
     /// Draws that wait to be recorded.
     pub(crate) fn queued_draws(&self) -> usize {
         self.queued_draws

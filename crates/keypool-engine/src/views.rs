@@ -133,19 +133,6 @@ pub struct ScopeView {
     pub tier: Arc<str>,
 }
 
-/// The state of the pool as a whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Health {
-    /// Number of keys.
-    pub pool_size: usize,
-    /// Whether new values are sealed.
-    pub encryption: bool,
-    /// UUIDs of keys whose value or secrets are sealed but damaged; they are not granted.
-    pub damaged: Vec<Arc<str>>,
-    /// By how much the wall clock stands ahead of the engine's time, where that is too far to be followed.
-    pub clock_ahead: Option<std::time::Duration>,
-}
-
 impl Live {
     pub(crate) fn tier_views(&self) -> Vec<TierView> {
         self.roster.named_tiers().map(|(_, tier)| self.tier_view(tier)).collect()

@@ -21,8 +21,8 @@ struct Change {
     token: String,
     feature: String,
     add: Vec<(&'static str, String, Value)>,
-    /// Method and path; `{id}` is that of what was added last.
-    remove: String,
+    /// Method, path and body; `{id}` is that of what was added last.
+    remove: (&'static str, String, Value),
     /// The answer to the last addition holds the token to draw with.
     brings_token: bool,
 }
@@ -103,7 +103,7 @@ fn changes(stage: &Stage, round: usize) -> Vec<Change> {
             ("POST", "/admin/tiers".to_owned(), tier),
             ("POST", "/admin/keys".to_owned(), key),
         ],
-        remove: "/admin/keys/{id}".to_owned(),
+        remove: ("DELETE", "/admin/keys/{id}".to_owned(), Value::Null),
         brings_token: false,
     }];
     let consumer = json!({"name": format!("c{round}")});
@@ -115,20 +115,28 @@ fn changes(stage: &Stage, round: usize) -> Vec<Change> {
             ("POST", "/admin/consumers".to_owned(), consumer),
             ("POST", "/admin/consumers/{id}/scopes".to_owned(), json!({"tier": "busy"})),
         ],
-        remove: "/admin/consumers/{id}".to_owned(),
+        remove: ("DELETE", "/admin/consumers/{id}".to_owned(), Value::Null),
         brings_token: true,
     });
     let scoped = json!({"name": format!("d{round}")});
     let scoped = stage.admin(0, "POST", "/admin/consumers", &scoped);
-    let path = format!("/admin/consumers/{}/scopes", scoped["id"].as_str().unwrap());
-    changes.push(Change {
-        what: "scope",
+    let consumer = format!("/admin/consumers/{}", scoped["id"].as_str().unwrap());
+    let path = format!("{consumer}/scopes");
+    let of_consumer = |what, add, remove| Change {
+        what,
         token: scoped["token"].as_str().unwrap().to_owned(),
         feature: "busy".to_owned(),
-        add: vec![("POST", path.clone(), json!({"tier": "busy"}))],
-        remove: format!("{path}/busy"),
-        brings_token: false,
-    });
+        add,
+        remove,
+        brings_token: what == "token",
+    };
+    let scope = ("POST", path.clone(), json!({"tier": "busy"}));
+    let no_scope = ("DELETE", format!("{path}/busy"), Value::Null);
+    changes.push(of_consumer("scope", vec![scope.clone()], no_scope));
+    let active = |is_active: bool| ("PATCH", consumer.clone(), json!({"is_active": is_active}));
+    changes.push(of_consumer("active consumer", vec![scope, active(true)], active(false)));
+    let token = |secs: u32| ("POST", format!("{consumer}/token"), json!({"overlap_seconds": secs}));
+    changes.push(of_consumer("token", vec![active(true), token(60)], token(0)));
     changes
 }
 
@@ -155,7 +163,8 @@ fn watch(stage: &Stage, change: &Change) -> (Stood, Ledger) {
     let (ledger, [removing, removed]) = draw_while(stage, &clients, || {
         pause(STANDS_MS);
         let removing = Instant::now();
-        stage.admin(0, "DELETE", &change.remove.replace("{id}", &id), &Value::Null);
+        let (method, path, body) = &change.remove;
+        stage.admin(0, method, &path.replace("{id}", &id), body);
         let removed = Instant::now();
         pause(STANDS_MS);
         [removing, removed]

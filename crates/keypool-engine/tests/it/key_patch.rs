@@ -253,13 +253,13 @@ async fn a_new_value_and_secret_heal_a_damaged_key() {
         sqlx::query(sql).execute(&mut home.intruder().await).await.unwrap();
     }
     let engine = home.try_open(sealer()).await.unwrap();
-    let damaged = || engine.health().damaged.len();
-    assert_eq!(damaged(), 1);
+    let damaged = async || engine.counts().await.damaged.len();
+    assert_eq!(damaged().await, 1);
     patch(&engine, KeyPatch { value: Some(plain("new")), ..KeyPatch::default() }).await;
-    assert_eq!(damaged(), 1, "a secret is still damaged");
+    assert_eq!(damaged().await, 1, "a secret is still damaged");
     let secrets = vec![("s".to_owned(), Some(plain("another")))];
     patch(&engine, KeyPatch { secrets, ..KeyPatch::default() }).await;
-    assert_eq!(damaged(), 0);
+    assert_eq!(damaged().await, 0);
     let served = draw(&engine, "f").await.unwrap();
     assert_eq!((served.value.expose(), served.secrets[0].value.expose()), ("new", "another"));
     engine.close().await;

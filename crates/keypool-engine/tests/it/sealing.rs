@@ -70,7 +70,7 @@ async fn a_single_damaged_value_parks_its_key_alone() {
     let engine = home.try_open(sealer('a')).await.unwrap();
     assert_eq!(value(&engine, "f").await, "value-of-k2");
     assert_eq!(value(&engine, "f").await, "value-of-k2");
-    assert_eq!(engine.health().damaged, [Arc::clone(&engine.keys().await[0].id)]);
+    assert_eq!(engine.counts().await.damaged, [Arc::clone(&engine.keys().await[0].id)]);
     let id = engine.keys().await[1].id.to_string();
     engine.delete_key(&origin(), &id).await.unwrap();
     assert_eq!(refusal(draw(&engine, "f").await), Refusal::NoUsableKey);
@@ -99,7 +99,7 @@ async fn the_only_sealed_value_may_be_damaged_where_its_tag_names_the_key() {
         "UPDATE keys SET key_value = substr(key_value, 1, length(key_value) - 2) || 'ff' || '00'";
     sqlx::query(damage).execute(&mut home.intruder().await).await.unwrap();
     let engine = home.try_open(sealer('a')).await.unwrap();
-    assert_eq!(engine.health().damaged.len(), 1);
+    assert_eq!(engine.counts().await.damaged.len(), 1);
     assert_eq!(refusal(draw(&engine, "f").await), Refusal::NoUsableKey);
     engine.close().await;
 }
@@ -172,6 +172,6 @@ async fn plain_text_that_is_slipped_in_while_it_serves_is_granted_to_nobody() {
         }
     }
     assert_eq!(refusal(draw(&engine, "f").await), Refusal::NoUsableKey);
-    assert_eq!(engine.health().damaged.len(), 2);
+    assert_eq!(engine.counts().await.damaged.len(), 2);
     engine.close().await;
 }

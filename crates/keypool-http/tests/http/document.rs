@@ -174,6 +174,8 @@ fn judge_request(operation: Operation, body: &str, what: &str) {
 fn text_as_value(schema: &Value, text: &str) -> Value {
     match (schema["type"].as_str(), text.parse::<f64>()) {
         (Some("integer"), Ok(number)) => number.into(),
+        // `style` is form, `explode` is false.
+        (Some("array"), _) => text.split(',').collect(),
         _ => text.into(),
     }
 }
