@@ -1,4 +1,4 @@
-//! Promise 8 (and 9, that bad input is refused): over all endpoints, good and bad, at LOG_LEVEL=debug, no secret is in the log or in an error.
+//! Promise 8 (and 9, that bad input is refused): over all endpoints, good and bad, at LOG_LEVEL=debug, no secret is in the log, in an error or in the metrics.
 
 mod visit;
 
@@ -14,17 +14,26 @@ use visit::{Visit, visit_everything};
 const ENCRYPTION_KEY: &str = "5e57c0de5e57c0de5e57c0de5e57c0de5e57c0de5e57c0de5e57c0de5e57c0de";
 const VALUE: &str = "distinctive-key-value-7f3a";
 const SECRET: &str = "distinctive-bound-secret-91bc";
+const METRICS_TOKEN: &str = "distinctive-metrics-token-3d0a";
 const BAD_TOKEN: &str = "distinctive-bad-token-55ee";
 
 #[test]
-fn no_secret_is_in_the_log_or_in_an_error() {
+fn no_secret_is_in_the_log_in_an_error_or_in_the_metrics() {
     for format in ["json", "pretty"] {
         let folder = tempfile::tempdir().unwrap();
-        let environment =
-            [("ENCRYPTION_KEY", ENCRYPTION_KEY), ("LOG_LEVEL", "debug"), ("LOG_FORMAT", format)];
+        let environment = [
+            ("ENCRYPTION_KEY", ENCRYPTION_KEY),
+            ("METRICS_TOKEN", METRICS_TOKEN),
+            ("LOG_LEVEL", "debug"),
+            ("LOG_FORMAT", format),
+        ];
         let mut server = Server::start(folder.path(), &environment);
         let Visit { tokens, errors } = visit_everything(&server);
         let [old, token] = tokens.each_ref();
+        let metrics = server.request("GET", "/metrics", Some(METRICS_TOKEN), None);
+        assert_eq!(metrics.status, 200, "{}", metrics.body);
+        let turned_away = server.request("GET", "/admin/keys", Some(METRICS_TOKEN), None);
+        assert_eq!(turned_away.status, 403, "{}", turned_away.body);
         server.terminate();
         assert_eq!(server.wait(), Some(0));
         let log = server.log();
@@ -32,8 +41,10 @@ fn no_secret_is_in_the_log_or_in_an_error() {
         if format == "json" {
             assert_all_was_visited(&log);
         }
-        let secrets = [ADMIN_TOKEN, ENCRYPTION_KEY, VALUE, SECRET, BAD_TOKEN, old, token];
+        let ours = [ADMIN_TOKEN, ENCRYPTION_KEY, METRICS_TOKEN];
+        let secrets = [&ours[..], &[VALUE, SECRET, BAD_TOKEN, old, token]].concat();
         assert_holds_no_secret(&log, &secrets);
+        assert_holds_no_secret(&metrics.body, &secrets);
         assert_holds_no_secret(&errors, &secrets);
         for file in ["pool.db", "pool.db-wal"] {
             let Ok(bytes) = fs::read(folder.path().join("data").join(file)) else { continue };

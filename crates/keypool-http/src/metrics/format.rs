@@ -94,6 +94,7 @@ mod tests {
             prometheus_3,
             "Application/OpenMetrics-Text",
             "application/openmetrics-text; version=\"1.0.0\"",
+            "text/plain, application/openmetrics-text",
         ] {
             assert_eq!(preferred(&[accept]), Format::OpenMetrics, "{accept}");
         }

@@ -107,7 +107,7 @@ impl Visitor<'_> {
             for method in route.methods.iter().filter(|_| route.who != "anyone") {
                 assert_eq!(self.ask(method, &path, None, None).status, 401);
                 assert_eq!(self.ask(method, &path, Some(BAD_TOKEN), None).status, 401);
-                if route.who == "admin" {
+                if ["admin", "scraper"].contains(&route.who) {
                     assert_eq!(self.ask(method, &path, Some(token), None).status, 403);
                 }
             }
