@@ -69,6 +69,13 @@ impl Visitor<'_> {
         let key =
             format!(r#"{{"name":"k","key":"{VALUE}","tier":"t","secrets":{{"s":"{SECRET}"}}}}"#);
         let key = id(&self.done("POST", "/admin/keys", Some(&key)));
+        let of_key = format!("/admin/keys/{key}");
+        self.done("GET", &of_key, None);
+        self.done("HEAD", &of_key, None);
+        let rotated = format!(r#"{{"key":"{VALUE}","secrets":{{"s":"{SECRET}"}}}}"#);
+        self.done("PATCH", &of_key, Some(&rotated));
+        self.refused("PATCH", &of_key, Some(&format!(r#"{{"key":["{VALUE}"]}}"#)));
+        self.refused("PATCH", &of_key, Some(&format!(r#"{{"secrets":"{SECRET}"}}"#)));
         let consumer = self.done("POST", "/admin/consumers", Some(r#"{"name":"c"}"#));
         let old = token(&consumer);
         let consumer = format!("/admin/consumers/{}", id(&consumer));
@@ -91,8 +98,8 @@ impl Visitor<'_> {
         self.done("DELETE", &format!("{consumer}/scopes/t"), None);
         let kept = self.ask("GET", "/key?feature=f", Some(&token), None);
         assert_eq!(kept.status, 403, "{}", kept.body);
-        self.done("DELETE", &format!("/admin/keys/{key}"), None);
-        self.refused("DELETE", &format!("/admin/keys/{key}"), None);
+        self.done("DELETE", &of_key, None);
+        self.refused("DELETE", &of_key, None);
         // It is needed once more, to be turned away: another goes.
         let other = id(&self.done("POST", "/admin/consumers", Some(r#"{"name":"other"}"#)));
         self.done("DELETE", &format!("/admin/consumers/{other}"), None);
