@@ -7,7 +7,7 @@ use keypool_core::{KeyNo, TierNo};
 use crate::live::Live;
 use crate::roster::KeyEntry;
 use crate::views::KeyView;
-use crate::{AdminError, Engine, Invalid, Unavailable, report};
+use crate::{AdminError, Engine, Unavailable, report};
 
 /// Keys that are shown in one go; between two goes draws pass.
 const SHOWN_AT_ONCE: usize = 64;
@@ -46,7 +46,7 @@ impl Engine {
     /// Those keys that are asked for, likewise. A tier that does not exist has none.
     ///
     /// # Errors
-    /// [`AdminError::Invalid`] if there never was a key with the UUID to begin after; [`AdminError::Unavailable`] if that
+    /// [`AdminError::Unknown`] if there never was a key with the UUID to begin after; [`AdminError::Unavailable`] if that
     /// could not be found out.
     pub async fn key_page(&self, query: &KeysQuery) -> Result<KeyPage, AdminError> {
         let after = match &query.after {
@@ -91,10 +91,7 @@ impl Engine {
             report(&error, "a key's number could not be read");
             Unavailable::Store
         })?;
-        let problem = "takes the id of a key, whether or not it still exists";
-        found.ok_or_else(|| {
-            Invalid { field: "after".to_owned(), problem: problem.to_owned() }.into()
-        })
+        found.ok_or_else(|| AdminError::Unknown { what: "key", name: id.to_owned() })
     }
 }
 

@@ -153,7 +153,8 @@ async fn names_what_is_invalid() {
         pool.get(&format!("{PATH}?limit={limit}")).await.expect_invalid("limit");
     }
     for after in ["", "nobody", "a", "%00"] {
-        pool.get(&format!("{PATH}?after={after}")).await.expect_invalid("after");
+        let unknown = pool.get(&format!("{PATH}?after={after}")).await;
+        unknown.expect_problem(404, "unknown_key");
     }
     pool.get(&format!("{PATH}?tier=%ff")).await.expect_invalid("tier");
     pool.get(&format!("{PATH}?before=1")).await.expect_invalid("before");
