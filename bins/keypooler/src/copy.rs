@@ -1,78 +1,33 @@
 //! `keypooler copy`: moves a whole pool from one database to another, and tells how far it is.
 
-use std::cell::Cell;
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
-use std::pin::pin;
 use std::time::Duration;
 
 use keypool_engine::{CopyProgress, CopyReport, CopyStep, copy_pool};
 use serde::Serialize;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 
 use crate::config::CopySettings;
+use crate::progress::Progress;
 use crate::report::{self, Form};
-
-/// How often a terminal is told how far it is, and how often a log.
-const SECOND: Duration = Duration::from_secs(1);
-const LOG_EVERY: u64 = 10;
 
 /// Copies the pool, and prints what was copied.
 pub(crate) async fn copy(settings: CopySettings, form: Form) -> anyhow::Result<()> {
     let (from, to) = (settings.from.to_string(), settings.to.to_string());
     let start = Instant::now();
-    let latest = Cell::new(None);
-    let mut copying =
-        pin!(copy_pool(settings.from, settings.to, |progress| latest.set(Some(progress))));
-    let mut seconds = interval(SECOND);
-    seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    seconds.tick().await;
-    let mut teller = Teller { is_terminal: io::stderr().is_terminal(), seconds: 0 };
-    let report = loop {
-        tokio::select! {
-            biased;
-            outcome = &mut copying => break outcome,
-            _ = seconds.tick() => teller.tell(latest.get()),
-        }
+    let progress = Progress::start();
+    let report = copy_pool(settings.from, settings.to, |at| tell(&progress, at)).await?;
+    drop(progress);
+    report::print(&Copied::of(from, to, &report, start.elapsed()), form)
+}
+
+/// Tells a terminal how far a copy is.
+pub(crate) fn tell(progress: &Progress, at: CopyProgress) {
+    let doing = match at.step {
+        CopyStep::Copy => "copying",
+        CopyStep::Compare => "comparing",
     };
-    teller.end();
-    report::print(&Copied::of(from, to, &report?, start.elapsed()), form)
-}
-
-/// Tells how far it is: a terminal in a line of its own, a log less often.
-struct Teller {
-    is_terminal: bool,
-    seconds: u64,
-}
-
-impl Teller {
-    fn tell(&mut self, progress: Option<CopyProgress>) {
-        self.seconds += 1;
-        let Some(progress) = progress else { return };
-        let line = progress_line(progress);
-        if self.is_terminal {
-            let _ = write!(io::stderr(), "\r{line}\u{1b}[K");
-        } else if self.seconds.is_multiple_of(LOG_EVERY) {
-            tracing::info!("{line}");
-        }
-    }
-
-    /// Leaves the terminal's line as it was.
-    fn end(&self) {
-        if self.is_terminal && self.seconds > 0 {
-            let _ = write!(io::stderr(), "\r\u{1b}[K");
-        }
-    }
-}
-
-fn progress_line(progress: CopyProgress) -> String {
-    let CopyProgress { step, table, rows, of } = progress;
-    let done = match step {
-        CopyStep::Copy => "copied",
-        CopyStep::Compare => "compared",
-    };
-    let percent = rows.saturating_mul(100).checked_div(of).unwrap_or(100).min(100);
-    format!("{done} {rows} of {of} rows ({percent} %), at {table}")
+    progress.done(format!("{doing} {}", at.table), at.rows, at.of);
 }
 
 /// What is told of a copy.
@@ -111,14 +66,6 @@ impl fmt::Display for Copied {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tells_how_far_it_is() {
-        let mut progress = CopyProgress { step: CopyStep::Copy, table: "keys", rows: 50, of: 400 };
-        assert_eq!(progress_line(progress), "copied 50 of 400 rows (12 %), at keys");
-        progress = CopyProgress { step: CopyStep::Compare, rows: 0, of: 0, ..progress };
-        assert_eq!(progress_line(progress), "compared 0 of 0 rows (100 %), at keys");
-    }
 
     #[test]
     fn sums_up_in_one_line() {

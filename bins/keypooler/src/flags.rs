@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::config::{Mode, Place};
+use crate::config::{ConfigError, Mode, Place};
+use crate::key_file::Format;
 
 /// Serves pooled API keys within their limits.
 #[derive(Debug, Parser)]
@@ -38,6 +39,24 @@ pub(crate) enum Command {
     /// Bring the database to this version's schema, taking over one of the Go program
     #[command(after_help = MIGRATING)]
     Migrate(MigrateFlags),
+    /// Look whether the pool is whole: every page, counter, chain of usage events and sealed value
+    #[command(after_help = VERIFYING)]
+    Verify(VerifyFlags),
+    /// Write the whole pool into one file, beside a server that runs
+    #[command(after_help = BACKING_UP)]
+    Backup(BackupFlags),
+    /// Put a backup where the pool is, while no server runs on it
+    #[command(after_help = RESTORING)]
+    Restore(RestoreFlags),
+    /// Write the pool's keys: to look at, or with their values to import elsewhere
+    #[command(after_help = EXPORTING)]
+    Export(ExportFlags),
+    /// Add the keys of a file, all or none, beside a server that runs
+    #[command(after_help = IMPORTING)]
+    Import(ImportFlags),
+    /// Take old usage events out of the pool, beside a server that runs; what they amount to stays
+    #[command(after_help = PRUNING)]
+    Prune(PruneFlags),
     /// Copy a whole pool between SQLite files and libSQL databases, and compare the two
     #[command(after_help = COPYING)]
     Copy(CopyFlags),
@@ -64,6 +83,36 @@ const COMPLETIONS_HELP: &str = "Examples:\n  \
 
 const MIGRATING: &str =
     "Examples:\n  keypooler migrate --status\n  keypooler migrate --db ./data/pool.db";
+
+const VERIFYING: &str = "It reads only, and may run beside a server. Exit code 3: it found something amiss, and tells what.\n\n\
+    Examples:\n  keypooler verify\n  keypooler verify --db ./copy.db --json";
+
+const BACKING_UP: &str = "The backup holds all that was committed before it began, is readable by its owner alone (values that are plain in the \
+    pool are plain in it), and is there whole or not at all. A name that is taken is refused. Of a libSQL database no server \
+    may be running while it is copied.\n\n\
+    Example:\n  keypooler backup /var/backups/pool-$(date +%F-%H%M%S).db";
+
+const RESTORING: &str = "The backup is looked at first, as by `keypooler verify`: exit code 3 says that it is not as it should be, and that \
+    nothing was changed. Grants that were made after it are not in it: budgets and rate limits go on from where it stands.\n\n\
+    Examples:\n  keypooler restore ./pool-2026-01-31.db --db ./data/pool.db\n  \
+    keypooler restore ./pool-2026-01-31.db --replace    # what is there is kept as pool.db.before-restore";
+
+const EXPORTING: &str = "With --with-values the list holds every value and secret in clear, and can be imported; keys that cannot be used (inactive, \
+    expired, damaged) are left out of it. A file is written with mode 0600, and not over another.\n\n\
+    Examples:\n  keypooler export\n  keypooler export --with-values --output ./keys.json\n  \
+    keypooler export --format csv --tier firecrawl";
+
+const IMPORTING: &str = "A key whose value the pool has already is passed over, so that an import can be repeated. Where one key cannot be added, none \
+    is: exit code 3, and the report says which and why. A running server has the keys when the command ends.\n\n\
+    Examples:\n  keypooler import ./keys.json --dry-run\n  keypooler import ./keys.csv --tier firecrawl\n  \
+    keypooler import --format env --tier openai - <.env";
+
+const PRUNING: &str = "A TIME is a day (2026-01-31), a moment (RFC 3339) or an age in days (90d), and means the beginning of that day in UTC. \
+    Events of a window that is open stay: a TIME inside one is refused. So does the newest event of all. Cut off, it goes on \
+    where it was when it is called again, with the same archive. The archive is gzip of one JSON object a line; it is \
+    added to, and each event is in it once.\n\n\
+    Examples:\n  keypooler prune --before 90d --dry-run\n  \
+    keypooler prune --before 90d --archive /var/backups/keypooler/usage-$(date +%Y).jsonl.gz";
 
 const COPYING: &str = "A PLACE is the path of a SQLite file, or a URL (libsql://HOST, https://HOST, http://127.0.0.1:PORT). \
     Stop every server on the source first. It is only read; the destination has to be empty, or to hold a copy that was \
@@ -99,6 +148,114 @@ pub(crate) struct MigrateFlags {
     /// Only tell the database's state and what would be done; changes nothing
     #[arg(long)]
     pub(crate) status: bool,
+    /// Report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Flags of `verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyFlags {
+    #[command(flatten)]
+    pub(crate) shared: SharedFlags,
+    /// Report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Flags of `backup`.
+#[derive(Debug, Args)]
+pub(crate) struct BackupFlags {
+    #[command(flatten)]
+    pub(crate) shared: SharedFlags,
+    /// The file to write
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Flags of `restore`.
+#[derive(Debug, Args)]
+pub(crate) struct RestoreFlags {
+    #[command(flatten)]
+    pub(crate) shared: SharedFlags,
+    /// The backup
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Restore where a database is, too; that one is kept beside under another name
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Flags of `export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportFlags {
+    #[command(flatten)]
+    pub(crate) shared: SharedFlags,
+    /// The format [default: what the file's name says, or json]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// The file to write [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Write every value and secret in clear
+    #[arg(long)]
+    pub(crate) with_values: bool,
+    /// Only the keys of this tier
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tier: Option<String>,
+    /// With values, those of keys that are inactive or expired as well
+    #[arg(long, requires = "with_values")]
+    pub(crate) all: bool,
+    /// Report as one JSON object, where the keys go to a file
+    #[arg(long, requires = "output")]
+    pub(crate) json: bool,
+}
+
+/// Flags of `import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportFlags {
+    #[command(flatten)]
+    pub(crate) shared: SharedFlags,
+    /// The file of keys; - is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The format [default: what the file's name says, or json]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// The tier of keys that name none: in a CSV file without that cell, and in an env file
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tier: Option<String>,
+    /// Only tell what would become of each key; changes nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Add a key where another has its name, too
+    #[arg(long)]
+    pub(crate) allow_same_name: bool,
+    /// Report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Flags of `prune`.
+#[derive(Debug, Args)]
+pub(crate) struct PruneFlags {
+    #[command(flatten)]
+    pub(crate) shared: SharedFlags,
+    /// Events older than this go
+    #[arg(long, value_name = "TIME")]
+    pub(crate) before: String,
+    /// File that each event is added to before it goes
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub(crate) archive: Option<PathBuf>,
+    /// Only tell what would go; changes nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Report as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -191,6 +348,44 @@ impl ServeFlags {
     pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {
         let own = given([("SERVER_HOST", &self.host), ("SERVER_PORT", &self.port)]);
         self.shared.settings().into_iter().chain(own).collect()
+    }
+}
+
+impl ExportFlags {
+    /// Whether the flags go together.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        match (self.format(), self.with_values) {
+            (Format::Env, false) => Err(ConfigError::new(
+                "the env format is of names and values alone: ask for --with-values, or another --format",
+            )),
+            (Format::Env | Format::Csv | Format::Json, _) => Ok(()),
+        }
+    }
+
+    /// The format that is asked for.
+    pub(crate) fn format(&self) -> Format {
+        let named = self.output.as_deref().and_then(Format::of);
+        self.format.or(named).unwrap_or(Format::Json)
+    }
+}
+
+impl ImportFlags {
+    /// Whether the flags go together.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        match (self.format(), &self.tier) {
+            (Format::Env, None) => {
+                Err(ConfigError::new("the keys of an env file are of one tier: name it by --tier"))
+            }
+            (Format::Json, Some(_)) => {
+                Err(ConfigError::new("the keys of a JSON file name their tiers: leave --tier out"))
+            }
+            (Format::Env | Format::Csv | Format::Json, _) => Ok(()),
+        }
+    }
+
+    /// The format that is asked for.
+    pub(crate) fn format(&self) -> Format {
+        self.format.or(Format::of(&self.file)).unwrap_or(Format::Json)
     }
 }
 

@@ -1,27 +1,39 @@
 //! The keypooler server: reads its configuration, opens the pool, serves it, drains.
 
+mod backup;
 mod config;
 mod copy;
 mod dev;
 mod exit;
+mod export;
 mod flags;
+mod import;
+mod key_file;
 mod limits;
 mod listener;
 mod logging;
 mod migrate;
+mod progress;
+mod prune;
 mod report;
+mod restore;
 mod serve;
 mod signals;
 mod token;
+mod verify;
 
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap_complete::Shell;
+use keypool_engine::Timestamp;
 
 use config::{ConfigError, ConfigFile, CopySettings, Mode, Settings, Sources, environment};
 use exit::Outcome;
-use flags::{Command, CommandLine, CopyFlags, GeneralFlags, MigrateFlags, ServeFlags, SharedFlags};
+use flags::{
+    BackupFlags, Command, CommandLine, CopyFlags, ExportFlags, GeneralFlags, ImportFlags,
+    MigrateFlags, PruneFlags, RestoreFlags, ServeFlags, SharedFlags,
+};
 use logging::LogTo;
 use report::Form;
 
@@ -29,6 +41,12 @@ use report::Form;
 enum Task {
     Serve(Box<Settings>, ServeFlags),
     Migrate(Box<Settings>, MigrateFlags),
+    Verify(Box<Settings>, Form),
+    Backup(Box<Settings>, BackupFlags),
+    Restore(Box<Settings>, RestoreFlags),
+    Export(Box<Settings>, ExportFlags),
+    Import(Box<Settings>, ImportFlags),
+    Prune(Box<Settings>, Timestamp, PruneFlags),
     Copy(CopySettings, Form),
     Token,
     Completions(Shell),
@@ -61,11 +79,28 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(task: Task) -> anyhow::Result<Outcome> {
+    if matches!(task, Task::Serve(..)) {
+        return Box::pin(carry_out(task)).await;
+    }
+    // What is dropped halfway takes its unfinished files with it.
+    tokio::select! {
+        outcome = Box::pin(carry_out(task)) => outcome,
+        name = signals::interruption() => bail!("ended by {}", name?),
+    }
+}
+
+async fn carry_out(task: Task) -> anyhow::Result<Outcome> {
     match task {
         Task::Serve(settings, flags) => {
             serve::serve(*settings, flags.accept_clock, flags.mode()).await?;
         }
         Task::Migrate(settings, flags) => return migrate::migrate(*settings, &flags).await,
+        Task::Verify(settings, form) => return verify::verify(*settings, form).await,
+        Task::Backup(settings, flags) => backup::backup(*settings, &flags).await?,
+        Task::Restore(settings, flags) => return restore::restore(*settings, flags).await,
+        Task::Export(settings, flags) => export::export(*settings, &flags).await?,
+        Task::Import(settings, flags) => return Box::pin(import::import(*settings, &flags)).await,
+        Task::Prune(settings, before, flags) => prune::prune(*settings, before, flags).await?,
         Task::Copy(settings, form) => copy::copy(settings, form).await?,
         Task::Token => token::token()?,
         Task::Completions(shell) => {
@@ -85,6 +120,21 @@ impl Task {
                 Self::Serve(Box::new(Settings::read(&sources)?), flags)
             }
             Command::Migrate(flags) => Self::Migrate(settings(&flags.shared)?, flags),
+            Command::Verify(flags) => Self::Verify(settings(&flags.shared)?, Form::of(flags.json)),
+            Command::Backup(flags) => Self::Backup(settings(&flags.shared)?, flags),
+            Command::Restore(flags) => Self::Restore(settings(&flags.shared)?, flags),
+            Command::Export(flags) => {
+                flags.check()?;
+                Self::Export(settings(&flags.shared)?, flags)
+            }
+            Command::Import(flags) => {
+                flags.check()?;
+                Self::Import(settings(&flags.shared)?, flags)
+            }
+            Command::Prune(flags) => {
+                let before = flags.moment()?;
+                Self::Prune(settings(&flags.shared)?, before, flags)
+            }
             Command::Copy(flags) => Self::Copy(read_copy(&flags)?, Form::of(flags.json)),
             Command::Token => Self::Token,
             Command::Completions { shell } => Self::Completions(shell),
@@ -93,9 +143,14 @@ impl Task {
 
     fn start_logging(&self) {
         let (log, warnings) = match self {
-            Self::Serve(settings, _) | Self::Migrate(settings, _) => {
-                (settings.log, settings.warnings.as_slice())
-            }
+            Self::Serve(settings, _)
+            | Self::Migrate(settings, _)
+            | Self::Verify(settings, _)
+            | Self::Backup(settings, _)
+            | Self::Export(settings, _)
+            | Self::Import(settings, _)
+            | Self::Prune(settings, ..)
+            | Self::Restore(settings, _) => (settings.log, settings.warnings.as_slice()),
             Self::Copy(settings, _) => (settings.log, [].as_slice()),
             Self::Token | Self::Completions(_) => return,
         };

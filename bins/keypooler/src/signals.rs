@@ -45,6 +45,17 @@ impl Drain {
     }
 }
 
+/// Waits for a signal that asks a command to end; gives its name.
+///
+/// # Errors
+///
+/// Fails where the operating system refuses.
+pub(crate) async fn interruption() -> io::Result<&'static str> {
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(next(&mut terminate, &mut interrupt).await.0)
+}
+
 async fn answer(mut terminate: Signal, mut interrupt: Signal, ask: watch::Sender<bool>) {
     let (name, _) = next(&mut terminate, &mut interrupt).await;
     tracing::info!("{name}: draining; a second signal ends at once");

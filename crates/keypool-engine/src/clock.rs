@@ -40,6 +40,12 @@ struct Hands {
 }
 
 impl Clock {
+    /// What the wall clock shows.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.read().wall
+    }
+
     pub(crate) fn read(&self) -> Reading {
         match self {
             Self::System => Reading { wall: wall_clock(), steady_ms: steady_clock_ms() },

@@ -25,14 +25,18 @@ mod lookout;
 mod metadata;
 pub mod meters;
 mod opener;
+mod prune;
 mod readiness;
+mod restore;
 mod roster;
 mod rules;
+mod still;
 mod timekeeper;
 pub mod times;
 mod trial;
 mod usage;
 mod uses;
+mod verify;
 mod views;
 mod watcher;
 
@@ -50,6 +54,9 @@ pub use keypool_core::{ConsumerNo, Limit, Timestamp};
 pub use keypool_crypto::is_plausible as is_plausible_token;
 pub use keypool_crypto::{EncryptionKey, Plain, Sealer, Token, TokenDigest, TokenTag};
 pub use keypool_store::{
+    BackupError, BackupReport, Check, Existing, Finding, OpenStoreError, RowCounts, backup,
+};
+pub use keypool_store::{
     CopyError, CopyProgress, CopyReport, CopyStep, FileFigures, GroupBy, Named, Origin,
     SchemaStatus, Shape, SqliteSettings, StoreSettings, SummaryQuery, SummaryRow, Synchronous,
     copy_pool, schema_status,
@@ -57,8 +64,12 @@ pub use keypool_store::{
 #[cfg(feature = "libsql")]
 pub use keypool_store::{DatabaseUrl, DatabaseUrlError, LibsqlSettings};
 pub use live::Vitals;
+pub use prune::{PruneError, PruneSettings, Pruned, prune};
+pub use restore::{RestoreError, RestoreSettings, RestoreStep, Restored, restore};
 pub use rules::is_feature_name;
+pub use still::{Prospective, SameNames, Still, StillKey};
 pub use usage::{UsageQuery, UsageView};
+pub use verify::{SealCounts, Verified, verify};
 pub use views::{
     AddedKey, ConsumerView, FeatureUsage, FeatureView, IssuedToken, KeyView, ScopeView, TierView,
 };

@@ -128,8 +128,14 @@ impl Roster {
     /// The oldest key that holds the same value as a younger one.
     pub(crate) fn original_of(&self, number: KeyNo) -> Option<KeyNo> {
         let fingerprint = self.keys.get(&number)?.fingerprint?;
-        let first = (fingerprint, KeyNo::new(i64::MIN));
-        self.keys_by_value.range(first..(fingerprint, number)).next().map(|(_, original)| *original)
+        self.oldest_with_value(fingerprint).filter(|oldest| *oldest < number)
+    }
+
+    /// The oldest key that holds a value.
+    pub(crate) fn oldest_with_value(&self, fingerprint: Fingerprint) -> Option<KeyNo> {
+        let (first, last) = (KeyNo::new(i64::MIN), KeyNo::new(i64::MAX));
+        let mut keys = self.keys_by_value.range((fingerprint, first)..=(fingerprint, last));
+        keys.next().map(|(_, number)| *number)
     }
 
     pub(crate) fn consumer_with_id(&self, id: &str) -> Option<ConsumerNo> {

@@ -36,7 +36,7 @@ use crate::problem::Problem;
 use crate::times;
 
 pub(crate) use add_consumer::add_consumer;
-pub(crate) use add_key::add_key;
+pub(crate) use add_key::{add_key, read_key};
 pub(crate) use add_scope::add_scope;
 pub(crate) use add_tier::add_tier;
 pub(crate) use delete_consumer::delete_consumer;
@@ -70,7 +70,7 @@ struct Status {
 }
 
 /// A JSON object whose members keep their order.
-struct Ordered<T>(T);
+pub(crate) struct Ordered<T>(pub(crate) T);
 
 impl<K, V, T> Serialize for Ordered<T>
 where
@@ -84,7 +84,7 @@ where
 }
 
 /// Metadata as it was given; what a taken-over row holds that is no JSON object counts as none, as it did before.
-fn metadata(text: &str) -> &RawValue {
+pub(crate) fn metadata(text: &str) -> &RawValue {
     let object = if text.starts_with('{') { serde_json::from_str(text).ok() } else { None };
     object.unwrap_or_else(|| serde_json::from_str("{}").expect("an empty object is JSON"))
 }

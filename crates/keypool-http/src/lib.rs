@@ -19,6 +19,7 @@ mod endpoints;
 mod framing;
 mod gate;
 mod input;
+mod key_list;
 mod listener;
 mod members;
 mod meters;
@@ -47,6 +48,7 @@ mod times;
 
 pub use answer::{App, answer};
 pub use endpoints::grant_body;
+pub use key_list::{ListedKey, Values, read_keys, write_keys};
 pub use listener::Listener;
 pub use meters::{ConnectionEvent, HttpMetrics, RequestReading, StatusClass, TokenRefused};
 pub use routes::{RouteInfo, routes};

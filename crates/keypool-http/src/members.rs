@@ -108,6 +108,12 @@ impl<'b> Field<'b> {
         Self { path: String::new(), name: String::new(), text }
     }
 
+    /// The line of the whole body that it begins on, from 1.
+    pub(crate) fn line_in(&self, body: &[u8]) -> usize {
+        let before = self.text.as_ptr().addr().saturating_sub(body.as_ptr().addr());
+        1 + body.iter().take(before).filter(|byte| **byte == b'\n').count()
+    }
+
     /// The complaint that this field must be something else.
     pub(crate) fn must(&self, problem: &str) -> Problem {
         if self.path.is_empty() {

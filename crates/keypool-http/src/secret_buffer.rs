@@ -39,6 +39,11 @@ impl SecretBuffer {
         &self.0
     }
 
+    /// The bytes, wiped when dropped.
+    pub(crate) fn into_inner(self) -> Zeroizing<Vec<u8>> {
+        self.0
+    }
+
     /// The bytes, to be sent; wiped when the last holder drops them.
     pub(crate) fn into_bytes(self) -> Bytes {
         Bytes::from_owner(self.0)

@@ -73,6 +73,8 @@ pub enum ChangeKind {
         /// The tier.
         tier: TierNo,
     },
+    /// Changes nothing of the pool: what was done in other writes is put on record.
+    RecordOnly,
 }
 
 impl Change {
@@ -109,6 +111,7 @@ impl Change {
                 consumers::touch(&mut write, *consumer, stamp);
                 consumers::remove_scope(&mut write, *consumer, *tier);
             }
+            ChangeKind::RecordOnly => {}
         }
         write
     }

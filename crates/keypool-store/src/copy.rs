@@ -283,7 +283,7 @@ impl Origin {
 }
 
 /// Whether a database of this program's schema is marked as an unfinished copy.
-async fn is_copying(source: &mut Source) -> Result<bool, DriverError> {
+pub(crate) async fn is_copying(source: &mut Source) -> Result<bool, DriverError> {
     let rows = source.read(Statement::new("SELECT is_copying FROM pool")).await;
     rows.and_then(|mut rows| rows.first_mut().map_or(Ok(0), Row::int)).map(|mark| mark == 1)
 }

@@ -1,6 +1,8 @@
 //! The check of promise 3: counters equal their opening balances plus usage events, to the unit.
 
-use crate::driver::{Driver, DriverError, Statement};
+use std::fmt;
+
+use crate::driver::{Driver, DriverError, Row, Statement};
 
 /// A counter that is not what its events say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +19,27 @@ pub struct CounterMismatch {
     pub counted: i64,
 }
 
+impl fmt::Display for CounterMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (of, since) = match &self.feature {
+            None => {
+                ("the budget counter".to_owned(), "its opening balance and usage events amount")
+            }
+            Some(feature) => {
+                (format!("the rate counter for {feature}"), "the usage events of its window amount")
+            }
+        };
+        write!(f, "{of} of key {} ({}) ", self.key_name, self.key_id)?;
+        match self.recorded {
+            Some(recorded) => write!(f, "is {recorded}")?,
+            None => write!(f, "is missing")?,
+        }
+        write!(f, ", and {since} to {}", self.counted)
+    }
+}
+
 /// A budget counter is its opening balance plus the key's events since; a rate counter the events of the key and
-/// feature since the first of its window, 0 where none was opened. One statement, so that it sees one moment; each half
+/// feature since the first of its window, those that were pruned included, 0 where none was opened. One statement, so that it sees one moment; each half
 /// goes through the events once.
 const MISMATCHES: &str = "
     SELECT key_uuid, key_name, feature, recorded, counted FROM (
@@ -33,10 +54,12 @@ const MISMATCHES: &str = "
         ) AS since USING (key_no)
         WHERE k.deleted_ms IS NULL
         UNION ALL
-        SELECT k.key_uuid, k.name, f.name, r.used, coalesce(since.events, 0)
+        SELECT k.key_uuid, k.name, f.name, r.used, coalesce(since.events, 0) + coalesce(p.events, 0)
         FROM rate_counters AS r
         JOIN keys AS k USING (key_no)
         JOIN features AS f USING (feature_no)
+        LEFT JOIN pruned_rates AS p ON p.key_no = r.key_no AND p.feature_no = r.feature_no
+            AND p.window_start_ms = r.window_start_ms
         LEFT JOIN (
             SELECT e.key_no, e.feature_no, count(*) AS events
             FROM usage_events AS e CROSS JOIN rate_counters AS r USING (key_no, feature_no)
@@ -47,7 +70,14 @@ const MISMATCHES: &str = "
     ORDER BY 2, 1, 3";
 
 pub(crate) async fn list_mismatches(driver: &Driver) -> Result<Vec<CounterMismatch>, DriverError> {
-    let rows = driver.read(Statement::long(MISMATCHES)).await?;
+    mismatches(driver.read(mismatches_statement()).await?)
+}
+
+pub(crate) fn mismatches_statement() -> Statement {
+    Statement::long(MISMATCHES)
+}
+
+pub(crate) fn mismatches(rows: Vec<Row>) -> Result<Vec<CounterMismatch>, DriverError> {
     rows.into_iter()
         .map(|mut row| {
             Ok(CounterMismatch {

@@ -7,6 +7,7 @@
 
 mod backup;
 mod change;
+mod compact;
 mod copy;
 mod counters;
 mod draws;
@@ -18,17 +19,22 @@ mod libsql;
 mod migrate;
 mod oddities;
 mod prospect;
+mod prune;
 mod pulse;
 mod recognise;
 mod record;
+mod restore;
 mod settings;
 mod snapshot;
 mod sqlite;
 mod standing;
 mod store;
+mod takeover_copy;
 mod usage;
 mod uses;
+mod verify;
 
+pub use backup::{BackupError, BackupReport, backup};
 pub use change::{
     Balance, Change, ChangeKind, ConsumerUpdate, KeyUpdate, NewConsumer, NewKey, NewTier, NewToken,
     TierUpdate,
@@ -44,15 +50,18 @@ pub use libsql::{DatabaseUrl, DatabaseUrlError, LibsqlSettings, PATIENCE};
 pub use migrate::{AppliedMigration, PendingMigration, SchemaStatus, schema_status};
 pub use oddities::Oddity;
 pub use prospect::{Prospect, StoredValue, inspect, visit};
+pub use prune::{OpenWindow, Prunable, PruneBatch};
 pub use pulse::Pulse;
 pub use recognise::Shape;
 pub use record::{ChangeRecord, ChangeRow, ChangesQuery, Origin};
+pub use restore::{Existing, RestoreError, RestorePlace, RestoreReport};
 pub use settings::{SqliteSettings, StoreSettings, Synchronous};
 pub use snapshot::{
     ConsumerRow, CounterRow, Extent, FormerToken, Gone, KeyRow, LastNumbers, Snapshot, TierFeature,
-    TierRow,
+    TierRow, read_snapshot,
 };
 pub use standing::{KeyStanding, Standing};
 pub use store::Store;
 pub use usage::summary::{GroupBy, Named, Summary, SummaryQuery, SummaryRow};
 pub use usage::{UsageQuery, UsageRow};
+pub use verify::{Check, Finding, RowCounts, Verification, verify};

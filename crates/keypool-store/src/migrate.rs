@@ -16,7 +16,7 @@ pub(crate) struct Migration {
 }
 
 /// All of them, in order.
-pub(crate) const MIGRATIONS: [Migration; 6] = [
+pub(crate) const MIGRATIONS: [Migration; 7] = [
     Migration {
         version: 1,
         name: "init",
@@ -46,6 +46,11 @@ pub(crate) const MIGRATIONS: [Migration; 6] = [
         version: 6,
         name: "tokens",
         text: include_str!("../../../migrations/0006_tokens.sql"),
+    },
+    Migration {
+        version: 7,
+        name: "pruning",
+        text: include_str!("../../../migrations/0007_pruning.sql"),
     },
 ];
 

@@ -1,6 +1,6 @@
 //! A database before it is opened for use: locked, looked at, unchanged. A start that is refused leaves it as it was.
 
-mod file;
+pub(crate) mod file;
 #[cfg(feature = "libsql")]
 mod server;
 
@@ -19,6 +19,7 @@ use crate::migrate::{NEWEST, migrate, with_moments};
 use crate::oddities::{Oddity, list_oddities};
 use crate::recognise::{Shape, Unrecognised, recognise};
 use crate::settings::StoreSettings;
+use crate::sqlite::connection::Connection;
 use crate::store::Store;
 
 /// A database that was found to be one that can be opened; a file is locked for us, unless it is opened by a guest.
@@ -51,6 +52,33 @@ impl Source {
             Source::File(file) => file.path(),
             #[cfg(feature = "libsql")]
             Source::Server(server) => server.place(),
+        }
+    }
+
+    /// All that is read from here on is of one moment, where it can be had: a server's statements each see their own.
+    pub(crate) async fn begin(&mut self) -> Result<(), DriverError> {
+        match self {
+            Source::File(file) => file.begin().await,
+            #[cfg(feature = "libsql")]
+            Source::Server(_) => Ok(()),
+        }
+    }
+
+    /// The connection to a file, if it is one.
+    pub(crate) fn file(&mut self) -> Option<&mut Connection> {
+        match self {
+            Source::File(file) => Some(file.connection()),
+            #[cfg(feature = "libsql")]
+            Source::Server(_) => None,
+        }
+    }
+
+    /// Whether it is a database server.
+    pub(crate) fn is_server(&self) -> bool {
+        match self {
+            Source::File(_) => false,
+            #[cfg(feature = "libsql")]
+            Source::Server(_) => true,
         }
     }
 
@@ -196,31 +224,7 @@ impl Prospect {
     /// # Errors
     /// The database cannot be read.
     pub async fn values(&mut self) -> Result<Vec<StoredValue>, StoreError> {
-        let sql = match self.shape {
-            Shape::Empty => return Ok(Vec::new()),
-            Shape::Version(1) => {
-                "SELECT coalesce(CAST(id AS TEXT), ''), CAST(name AS TEXT), NULL, CAST(key_value AS TEXT) FROM keys
-                 UNION ALL
-                 SELECT CAST(s.key_id AS TEXT), CAST(k.name AS TEXT), CAST(s.name AS TEXT), CAST(s.value AS TEXT)
-                 FROM key_secrets AS s JOIN keys AS k ON CAST(k.id AS TEXT) = CAST(s.key_id AS TEXT)"
-            }
-            Shape::Version(_) => {
-                "SELECT key_uuid, name, NULL, key_value FROM keys WHERE deleted_ms IS NULL
-                 UNION ALL
-                 SELECT k.key_uuid, k.name, s.name, s.value FROM key_secrets AS s JOIN keys AS k USING (key_no)
-                 WHERE k.deleted_ms IS NULL"
-            }
-        };
-        let rows = self.source.read(Statement::long(sql)).await.map_err(StoreError::Read)?;
-        let value = |mut row: Row| {
-            Ok(StoredValue {
-                key: row.text()?,
-                name: row.text()?,
-                secret: row.text_or_null()?,
-                text: row.text()?,
-            })
-        };
-        rows.into_iter().map(value).collect::<Result<_, _>>().map_err(StoreError::Read)
+        stored_values(&mut self.source, self.shape).await.map_err(StoreError::Read)
     }
 
     /// The rows of a version 1 database that the takeover keeps but that are not as they should be; none otherwise.
@@ -296,6 +300,37 @@ impl Prospect {
             }
         }
     }
+}
+
+/// The value of every living key and every secret bound to one.
+pub(crate) async fn stored_values(
+    source: &mut Source,
+    shape: Shape,
+) -> Result<Vec<StoredValue>, DriverError> {
+    let sql = match shape {
+        Shape::Empty => return Ok(Vec::new()),
+        Shape::Version(1) => {
+            "SELECT coalesce(CAST(id AS TEXT), ''), CAST(name AS TEXT), NULL, CAST(key_value AS TEXT) FROM keys
+             UNION ALL
+             SELECT CAST(s.key_id AS TEXT), CAST(k.name AS TEXT), CAST(s.name AS TEXT), CAST(s.value AS TEXT)
+             FROM key_secrets AS s JOIN keys AS k ON CAST(k.id AS TEXT) = CAST(s.key_id AS TEXT)"
+        }
+        Shape::Version(_) => {
+            "SELECT key_uuid, name, NULL, key_value FROM keys WHERE deleted_ms IS NULL
+             UNION ALL
+             SELECT k.key_uuid, k.name, s.name, s.value FROM key_secrets AS s JOIN keys AS k USING (key_no)
+             WHERE k.deleted_ms IS NULL"
+        }
+    };
+    let value = |mut row: Row| {
+        Ok(StoredValue {
+            key: row.text()?,
+            name: row.text()?,
+            secret: row.text_or_null()?,
+            text: row.text()?,
+        })
+    };
+    source.read(Statement::long(sql)).await?.into_iter().map(value).collect()
 }
 
 async fn refuse_unfinished(path: &std::path::Path, driver: &Driver) -> Result<(), OpenStoreError> {

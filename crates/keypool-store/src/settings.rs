@@ -36,6 +36,18 @@ pub enum Synchronous {
     Normal,
 }
 
+impl StoreSettings {
+    /// The file, or where the server is, without a token.
+    #[must_use]
+    pub fn place(&self) -> PathBuf {
+        match self {
+            StoreSettings::Sqlite(file) => file.path.clone(),
+            #[cfg(feature = "libsql")]
+            StoreSettings::Libsql(server) => PathBuf::from(server.url.to_string()),
+        }
+    }
+}
+
 impl From<SqliteSettings> for StoreSettings {
     fn from(settings: SqliteSettings) -> StoreSettings {
         StoreSettings::Sqlite(settings)

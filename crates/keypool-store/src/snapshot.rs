@@ -7,6 +7,7 @@ use std::fmt;
 
 use keypool_core::{ConsumerNo, FeatureNo, GrantId, KeyNo, TierNo, Timestamp};
 
+pub use self::load::read_snapshot;
 pub(crate) use self::load::{counter_row, load_since, load_snapshot};
 
 /// How much of a pool a snapshot holds.

@@ -12,7 +12,7 @@ use self::doubt::Fence;
 use crate::change::Change;
 use crate::counters::{CounterMismatch, list_mismatches};
 use crate::draws::{DrawBatch, Order, Sender, draw_statement};
-use crate::driver::{Driver, DriverError, Statement};
+use crate::driver::{Driver, DriverError, Row, Statement};
 use crate::error::{StoreError, WriteError};
 use crate::figures::{FileFigures, read_file_figures};
 use crate::migrate::NEWEST;
@@ -351,6 +351,14 @@ impl Store {
         *self.sender.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
     }
 
+    pub(crate) async fn read(&self, statement: Statement) -> Result<Vec<Row>, StoreError> {
+        self.driver.read(statement).await.map_err(StoreError::Read)
+    }
+
+    pub(crate) async fn write(&self, statements: Vec<Statement>) -> Result<(), DriverError> {
+        self.driver.write(statements).await
+    }
+
     async fn number(&self, sql: &'static str) -> Result<i64, StoreError> {
         let mut rows = self.driver.read(Statement::new(sql)).await.map_err(StoreError::Read)?;
         let first = rows.first_mut().map_or(Ok(0), |row| row.int());
@@ -391,6 +399,11 @@ fn verdict(error: &DriverError) -> Option<WriteError> {
         "upgraded" => Some(WriteError::Upgraded),
         _ => None,
     }
+}
+
+/// What an error of a write means that is looked for no further.
+pub(crate) fn verdict_of(error: DriverError) -> WriteError {
+    if error.leaves_doubt() { WriteError::InDoubt(StoreError::Write(error)) } else { failed(error) }
 }
 
 fn failed(error: DriverError) -> WriteError {

@@ -11,6 +11,7 @@ mod tests;
 
 use keypool_core::{GrantId, Timestamp};
 
+pub(crate) use self::pieces::usage_row;
 use self::pieces::{Piece, read_piece};
 use self::scans::Scans;
 use crate::driver::Driver;
@@ -60,7 +61,7 @@ fn ids_between(since: Option<Timestamp>, until: Option<Timestamp>) -> (i64, i64)
 }
 
 /// The smallest id that an event of this moment or a later one can have.
-fn first_id_at(at: Timestamp) -> i64 {
+pub(crate) fn first_id_at(at: Timestamp) -> i64 {
     if at > GrantId::LAST_AT { i64::MAX } else { at.as_millis().max(0) << 21 }
 }
 

@@ -142,3 +142,51 @@ fn a_place_that_is_none_is_refused_by_its_flag() {
     assert!(said.contains("there is no pool in a.db to copy"), "{said}");
     assert!(!folder.path().join("b.db").exists());
 }
+
+#[test]
+fn a_pool_on_a_server_is_backed_up_looked_at_and_restored() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = Server::start(folder.path(), &[]);
+    let tier = r#"{"name":"t","features":{"f":{"rate_limit":100}}}"#;
+    let key = r#"{"name":"k","key":"v","tier":"t","usage_limit":1}"#;
+    for (path, body) in [("/admin/tiers", tier), ("/admin/keys", key)] {
+        assert_eq!(first.request("POST", path, Some(ADMIN_TOKEN), Some(body)).status, 201);
+    }
+    assert_eq!(first.request("GET", "/key?feature=f", Some(ADMIN_TOKEN), None).status, 200);
+    first.terminate();
+    assert_eq!(first.wait(), Some(0));
+
+    let database = server(folder.path());
+    let url = database.url();
+    let environment = [("DATABASE_URL", url.as_str()), ("DATABASE_AUTH_TOKEN", TOKEN)];
+    let report = |line: &[&str]| {
+        let output = run(folder.path(), &[line, &["--json"]].concat(), &environment);
+        let error = String::from_utf8(output.stderr).unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!((output.status.code(), error.as_str()), (Some(0), ""), "{line:?}: {said}");
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    let output = run(folder.path(), &["backup", "first.db"], &[]);
+    assert_eq!(output.status.code(), Some(0));
+    let told = report(&["restore", "first.db"]);
+    assert_eq!(told["database"], url);
+    let told = report(&["verify"]);
+    assert_eq!((&told["sound"], &told["usage_events"]), (&true.into(), &1.into()), "{told}");
+    report(&["backup", "second.db"]);
+    let told = report(&["export", "--with-values", "--output", "keys.json"]);
+    assert_eq!(told["keys"], 1);
+    let output = run(folder.path(), &["restore", "second.db"], &environment);
+    assert_eq!(output.status.code(), Some(1), "it holds a pool");
+
+    let mut served =
+        vec![("ADMIN_TOKEN", ADMIN_TOKEN), ("SERVER_PORT", "0"), ("SERVER_HOST", "127.0.0.1")];
+    served.extend(environment);
+    let second = Server::start_with(folder.path(), &[], &served);
+    let more = r#"[{"name":"new","key":"w","tier":"t"}]"#;
+    fs::write(folder.path().join("more.json"), more).unwrap();
+    assert_eq!(report(&["import", "more.json"])["added"], 1);
+    let drawn = second.request("GET", "/key?feature=f", Some(ADMIN_TOKEN), None).json();
+    assert_eq!(drawn["value"], "w", "a replica has it when the command ends");
+    let told = report(&["prune", "--before", "1d"]);
+    assert_eq!(told["events"], 0);
+}

@@ -6,15 +6,18 @@
     reason = "what fails here is a test, in its helpers too"
 )]
 
+mod backup;
 mod commands;
 mod configuration;
 #[cfg(feature = "libsql")]
 mod copy;
 mod development;
+mod keys;
 mod kill;
 mod load;
 mod migration;
 mod moving_over;
+mod prune;
 mod quick_start;
 mod rotation;
 mod secrets;

@@ -104,6 +104,7 @@ impl Live {
                     .scopes
                     .retain(|no| *no != tier);
             }
+            ChangeKind::RecordOnly => {}
         }
     }
 

@@ -41,15 +41,15 @@ struct Added<'a> {
 }
 
 /// A key to be added, and its expiry as it was sent.
-type Asked = (NewKey, Option<String>);
+pub(crate) type Asked = (NewKey, Option<String>);
 
 /// Adds what the body holds: an object or an array.
 pub(crate) async fn add_key(app: &App, _: Admin, input: &Input<'_>) -> Answer {
     let [] = input.query([])?;
     match read_one_or_many(input.body.as_slice())? {
-        Body::One(field) => add_one(app, input, read(&field)?).await,
+        Body::One(field) => add_one(app, input, read_key(&field)?).await,
         Body::Many(fields) => {
-            let asked: Vec<Asked> = fields.iter().map(read).collect::<Result<_, _>>()?;
+            let asked: Vec<Asked> = fields.iter().map(read_key).collect::<Result<_, _>>()?;
             add_many(app, input, asked).await
         }
     }
@@ -73,7 +73,8 @@ async fn add_many(app: &App, input: &Input<'_>, asked: Vec<Asked>) -> Answer {
     }
 }
 
-fn read(field: &Field<'_>) -> Result<Asked, Problem> {
+/// Reads one key, and its expiry as it was sent.
+pub(crate) fn read_key(field: &Field<'_>) -> Result<Asked, Problem> {
     let members = field.object(MEMBERS)?;
     let number = |name| members.optional(name).map(|field| field.whole_number()).transpose();
     let expires_at = match members.optional("expires_at") {

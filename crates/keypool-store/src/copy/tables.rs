@@ -25,7 +25,7 @@ enum Kind {
 }
 
 /// Every table that is copied.
-const TABLES: [Table; 15] = [
+const TABLES: [Table; 18] = [
     Table { name: "features", keys: 1, columns: &[("feature_no", Number), ("name", Text)] },
     Table {
         name: "tiers",
@@ -139,6 +139,32 @@ const TABLES: [Table; 15] = [
             ("window_first", Number),
             ("used", Number),
             ("last_grant", Number),
+        ],
+    },
+    Table {
+        name: "prunings",
+        keys: 1,
+        columns: &[("before_ms", Number), ("begun_ms", Number), ("events", Number)],
+    },
+    Table {
+        name: "pruned_usage",
+        keys: 4,
+        columns: &[
+            ("day", Number),
+            ("key_no", Number),
+            ("consumer_no", Number),
+            ("feature_no", Number),
+            ("grants", Number),
+        ],
+    },
+    Table {
+        name: "pruned_rates",
+        keys: 2,
+        columns: &[
+            ("key_no", Number),
+            ("feature_no", Number),
+            ("window_start_ms", Number),
+            ("events", Number),
         ],
     },
     Table {

@@ -6,7 +6,6 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::backup::write_copy;
 use crate::driver::{DriverError, Row, Statement};
 use crate::error::OpenStoreError;
 use crate::recognise::Shape;
@@ -14,6 +13,7 @@ use crate::settings::{SqliteSettings, Synchronous};
 use crate::sqlite::connection::{Connection, Purpose};
 use crate::sqlite::lock::{FileLock, LockRefused};
 use crate::sqlite::{Site, Sqlite};
+use crate::takeover_copy::write_copy;
 
 /// A guest waits at least so long for a server that writes without a pause: it comes in between two of its commits.
 const GUESTS_PATIENCE: Duration = Duration::from_secs(30);
@@ -29,11 +29,7 @@ pub(crate) struct FileProspect {
 /// Makes the file if it is missing, and takes its lock.
 pub(super) async fn take(settings: SqliteSettings) -> Result<FileProspect, OpenStoreError> {
     let SqliteSettings { path, synchronous, busy_timeout } = settings;
-    let path = make_file(&path)?;
-    let lock = FileLock::take(&path).await.map_err(|refused| match refused {
-        LockRefused::Held => OpenStoreError::Served { path: path.clone() },
-        LockRefused::Io(source) => OpenStoreError::Lock { path: path.clone(), source },
-    })?;
+    let (path, lock) = take_place(&path).await?;
     FileProspect::open(Site { path, synchronous, busy_timeout }, Some(lock)).await
 }
 
@@ -50,6 +46,16 @@ pub(super) async fn visit(settings: SqliteSettings) -> Result<FileProspect, Open
     check_file(&path)?;
     let busy_timeout = busy_timeout.max(GUESTS_PATIENCE);
     FileProspect::open(Site { path, synchronous, busy_timeout }, None).await
+}
+
+/// Makes the file if it is missing, and takes its lock; gives its canonical path.
+pub(crate) async fn take_place(path: &Path) -> Result<(PathBuf, FileLock), OpenStoreError> {
+    let path = make_file(path)?;
+    match FileLock::take(&path).await {
+        Ok(lock) => Ok((path, lock)),
+        Err(LockRefused::Held) => Err(OpenStoreError::Served { path }),
+        Err(LockRefused::Io(source)) => Err(OpenStoreError::Lock { path, source }),
+    }
 }
 
 /// Opens the file to look at it, if there is one. Takes no lock.
@@ -76,6 +82,10 @@ impl FileProspect {
         self.connection.read(statement).await
     }
 
+    pub(super) fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
     pub(super) fn path(&self) -> PathBuf {
         self.site.path.clone()
     }
@@ -89,6 +99,12 @@ impl FileProspect {
         let connection = Connection::open(&self.site, Purpose::LookAfterRecovery).await?;
         std::mem::replace(&mut self.connection, connection).close().await;
         Ok(())
+    }
+
+    /// Reads from here on are of one moment. They may sort more than belongs into memory.
+    pub(super) async fn begin(&mut self) -> Result<(), DriverError> {
+        self.connection.bare("PRAGMA temp_store = DEFAULT").await?;
+        self.connection.bare("BEGIN").await
     }
 
     /// Nothing is to be changed from here on.

@@ -1,6 +1,7 @@
 //! Reads a snapshot in one statement, so that it is of one moment: each row says what it is.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use keypool_core::{ConsumerNo, FeatureNo, GrantId, KeyNo, TierNo, Timestamp};
 
@@ -8,7 +9,13 @@ use super::{
     ConsumerRow, CounterRow, Extent, FormerToken, Gone, KeyRow, LastNumbers, Snapshot, TierFeature,
     TierRow,
 };
+use crate::copy::is_copying;
 use crate::driver::{Driver, DriverError, Row, Statement};
+use crate::error::OpenStoreError;
+use crate::migrate::NEWEST;
+use crate::prospect::{Source, glance};
+use crate::recognise::Shape;
+use crate::settings::StoreSettings;
 
 /// Rows that were changed after the revision ?1 with what belongs to them, deleted ones by their number alone, and
 /// features after ?2; with -1 and 0 that is everything, and deleted rows are left out. Last grants come with everything only:
@@ -78,15 +85,47 @@ pub(crate) async fn load_since(
     load_snapshot(driver).await
 }
 
-async fn read(driver: &Driver, revision: i64, last_feature: i64) -> Result<Loaded, DriverError> {
-    let statement = if revision < 0 { Statement::long(SNAPSHOT) } else { Statement::new(SNAPSHOT) };
-    let look_back = if driver.is_shared() { LOOK_BACK_MS << 21 } else { 0 };
-    let statement = statement.with(revision).with(last_feature).with(look_back);
-    let mut loaded = Loaded::default();
-    for row in driver.read(statement).await? {
-        loaded.take(row)?;
+/// Reads a pool as it stands, beside whoever serves it. Changes nothing and takes no lock.
+///
+/// # Errors
+/// There is no pool, it is not of this version's schema or an unfinished copy, or it cannot be read.
+pub async fn read_snapshot(settings: impl Into<StoreSettings>) -> Result<Snapshot, OpenStoreError> {
+    let settings = settings.into();
+    let path = settings.place();
+    let Some((mut source, shape)) = glance(settings).await? else {
+        return Err(OpenStoreError::Missing { path });
+    };
+    let looked = look(&mut source, shape, &path).await;
+    source.close().await;
+    looked
+}
+
+async fn look(source: &mut Source, shape: Shape, path: &Path) -> Result<Snapshot, OpenStoreError> {
+    let found = match shape {
+        Shape::Empty => 0,
+        Shape::Version(version) => i64::from(version),
+    };
+    let path = path.to_owned();
+    if found != NEWEST {
+        return Err(OpenStoreError::Older { path, found, known: NEWEST });
     }
-    Ok(loaded)
+    let failed = |source| OpenStoreError::Access { path: path.clone(), source };
+    if is_copying(source).await.map_err(failed)? {
+        return Err(OpenStoreError::Unfinished { path });
+    }
+    let rows = source.read(statement(-1, 0).with(0)).await.map_err(failed)?;
+    Ok(Loaded::of(rows).map_err(failed)?.into_snapshot(Extent::Whole))
+}
+
+async fn read(driver: &Driver, revision: i64, last_feature: i64) -> Result<Loaded, DriverError> {
+    let look_back = if driver.is_shared() { LOOK_BACK_MS << 21 } else { 0 };
+    let statement = statement(revision, last_feature).with(look_back);
+    Loaded::of(driver.read(statement).await?)
+}
+
+fn statement(revision: i64, last_feature: i64) -> Statement {
+    let statement = if revision < 0 { Statement::long(SNAPSHOT) } else { Statement::new(SNAPSHOT) };
+    statement.with(revision).with(last_feature)
 }
 
 /// What was read so far, parents and what belongs to them apart: rows may come in any order.
@@ -111,6 +150,14 @@ struct Loaded {
 }
 
 impl Loaded {
+    fn of(rows: Vec<Row>) -> Result<Loaded, DriverError> {
+        let mut loaded = Loaded::default();
+        for row in rows {
+            loaded.take(row)?;
+        }
+        Ok(loaded)
+    }
+
     fn take(&mut self, mut row: Row) -> Result<(), DriverError> {
         let (kind, no) = (row.int()?, row.int()?);
         match kind {

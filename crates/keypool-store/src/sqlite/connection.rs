@@ -71,6 +71,12 @@ impl Connection {
         Ok(connection)
     }
 
+    /// An empty database that is nowhere but in memory.
+    pub(crate) async fn in_memory() -> Result<Connection, DriverError> {
+        let options = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
+        Ok(Connection { inner: options.connect().await.map_err(driver_error)? })
+    }
+
     /// Runs a statement to its rows.
     pub(crate) async fn read(&mut self, statement: Statement) -> Result<Vec<Row>, DriverError> {
         let rows = bound(statement).fetch_all(&mut self.inner).await.map_err(driver_error)?;

@@ -123,7 +123,7 @@ pub(super) async fn read_piece(
     Ok(next)
 }
 
-fn usage_row(mut row: Row) -> Result<UsageRow, DriverError> {
+pub(crate) fn usage_row(mut row: Row) -> Result<UsageRow, DriverError> {
     let id = GrantId::new(row.int()?);
     Ok(UsageRow {
         id,

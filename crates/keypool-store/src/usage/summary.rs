@@ -1,7 +1,9 @@
-//! How many grants there were: usage events counted by key, consumer, feature and day, in any combination.
+//! How many grants there were: usage events counted by key, consumer, feature and day, in any combination. Those that were
+//! pruned count by the totals of their days, where the day begins in the time that is asked for.
 //!
 //! Pieces are counted one after the other, from the oldest event to the newest, and added up here: the database sorts a
-//! piece in memory, where all events at once would be sorted on its disk.
+//! piece in memory, where all events at once would be sorted on its disk. Pruning takes events from the oldest on. Where it
+//! has overtaken the count, that begins anew: a piece begins with an event, and that one is gone.
 
 use std::cmp::Ordering;
 use std::sync::LazyLock;
@@ -11,7 +13,7 @@ use rustc_hash::FxHashMap;
 
 use super::ids_between;
 use super::scans::{self, Scans};
-use crate::driver::{Driver, DriverError, Statement};
+use crate::driver::{Driver, DriverError, Row, Statement};
 use crate::error::StoreError;
 
 /// The most groups that a summary may come to.
@@ -88,28 +90,44 @@ const COLUMNS: [(GroupBy, &str); 4] = [
     (GroupBy::Day, "(id >> 21) / 86400000"),
 ];
 
-/// The statement for each combination of columns, by the bits of their places.
+/// The statements for each combination of columns, by the bits of their places.
 static COUNTS: LazyLock<[String; 16]> = LazyLock::new(|| std::array::from_fn(counts));
+static PRUNED: LazyLock<[String; 16]> = LazyLock::new(|| std::array::from_fn(pruned));
 
-/// Counts the events from one id on and below another, so many at most. A last row names the one to go on with, if any.
-fn counts(columns: usize) -> String {
+/// The columns, of which those are zero that are not asked for, and the clause that groups by the others.
+fn grouping(columns: usize, day: &'static str) -> ([&'static str; 4], String) {
     let is_asked = |place: usize| columns & (1 << place) != 0;
-    let column = |place: usize| if is_asked(place) { COLUMNS[place].1 } else { "0" };
+    let names = COLUMNS.map(|(by, name)| if by == GroupBy::Day { day } else { name });
+    let column = |place: usize| if is_asked(place) { names[place] } else { "0" };
     let places: Vec<String> =
         (0..4).filter(|place| is_asked(*place)).map(|place| (place + 1).to_string()).collect();
     let grouped =
         if places.is_empty() { String::new() } else { format!("GROUP BY {}", places.join(", ")) };
+    (std::array::from_fn(column), grouped)
+}
+
+/// Counts the events from one id on and below another, so many at most. A last row names the one to go on with, if any, and
+/// says whether the first is there.
+fn counts(columns: usize) -> String {
+    let ([key, consumer, feature, day], grouped) = grouping(columns, COLUMNS[3].1);
     format!(
         "WITH next (id) AS MATERIALIZED (
             SELECT id FROM usage_events WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT 1 OFFSET ?3
         )
-        SELECT {}, {}, {}, {}, count(*) FROM usage_events
+        SELECT {key}, {consumer}, {feature}, {day}, count(*) FROM usage_events
         WHERE id >= ?1 AND id < coalesce((SELECT id FROM next), ?2) {grouped}
-        UNION ALL SELECT (SELECT id FROM next), NULL, NULL, NULL, NULL",
-        column(0),
-        column(1),
-        column(2),
-        column(3),
+        UNION ALL SELECT (SELECT id FROM next), EXISTS (SELECT 1 FROM usage_events WHERE id = ?1), NULL, NULL, NULL",
+    )
+}
+
+/// Adds up the totals of the days that begin from one moment on and before another. A last row names the first event from an
+/// id on, if there is one.
+fn pruned(columns: usize) -> String {
+    let ([key, consumer, feature, day], grouped) = grouping(columns, "day");
+    format!(
+        "SELECT {key}, {consumer}, {feature}, {day}, coalesce(sum(grants), 0) FROM pruned_usage
+        WHERE day * {DAY_MS} >= ?1 >> 21 AND day * {DAY_MS} < ?2 >> 21 {grouped}
+        UNION ALL SELECT (SELECT min(id) FROM usage_events WHERE id >= ?1), NULL, NULL, NULL, NULL",
     )
 }
 
@@ -118,26 +136,13 @@ pub(crate) async fn summarise(
     scans: &Scans,
     query: &SummaryQuery,
 ) -> Result<Summary, StoreError> {
-    let mut groups: FxHashMap<Group, i64> = FxHashMap::default();
-    let (mut since, until) = ids_between(query.since, query.until);
-    let mut look = scans.looks.first;
-    let mut scan = None;
-    loop {
-        let _turn = scans::turn(scan.as_ref()).await;
-        let next = count_piece(driver, query, (since, until), look, &mut groups).await;
-        let next = next.map_err(StoreError::Read)?;
-        if groups.len() > MOST_GROUPS {
-            return Ok(Summary::TooMany(MOST_GROUPS));
+    let mut groups = loop {
+        match count(driver, scans, query).await? {
+            Counted::Groups(groups) => break groups,
+            Counted::TooMany => return Ok(Summary::TooMany(MOST_GROUPS)),
+            Counted::Overtaken => {}
         }
-        match next {
-            Some(next) => since = next,
-            None => break,
-        }
-        look = scans.looks.further;
-        if scan.is_none() {
-            scan = Some(scans.begin()?);
-        }
-    }
+    };
     if query.by.is_empty() {
         groups.entry(Group::default()).or_default();
     }
@@ -146,20 +151,63 @@ pub(crate) async fn summarise(
     Ok(Summary::Groups(rows))
 }
 
-/// Adds the events of a piece to the groups; tells the id to go on with.
-async fn count_piece(
+/// What a count comes to.
+enum Counted {
+    Groups(FxHashMap<Group, i64>),
+    TooMany,
+    /// Events that were to be counted were pruned meanwhile.
+    Overtaken,
+}
+
+async fn count(
     driver: &Driver,
+    scans: &Scans,
     query: &SummaryQuery,
-    (since, until): (i64, i64),
-    look: u32,
+) -> Result<Counted, StoreError> {
+    let mut groups: FxHashMap<Group, i64> = FxHashMap::default();
+    let (since, until) = ids_between(query.since, query.until);
+    let statement = Statement::long(&*PRUNED[columns(query)]).with(since).with(until);
+    let last = add(driver, statement, &mut groups).await;
+    let mut next = last.and_then(|mut row| row.int_or_null()).map_err(StoreError::Read)?;
+    let mut look = scans.looks.first;
+    let mut scan = None;
+    while let Some(since) = next.filter(|since| *since < until) {
+        let _turn = scans::turn(scan.as_ref()).await;
+        let statement = Statement::long(&*COUNTS[columns(query)]);
+        let statement = statement.with(since).with(until).with(i64::from(look));
+        let last = add(driver, statement, &mut groups).await;
+        let after = |mut row: Row| Ok((row.int_or_null()?, row.int()? == 1));
+        let (after, is_there) = last.and_then(after).map_err(StoreError::Read)?;
+        if !is_there {
+            return Ok(Counted::Overtaken);
+        }
+        if groups.len() > MOST_GROUPS {
+            return Ok(Counted::TooMany);
+        }
+        next = after;
+        look = scans.looks.further;
+        if scan.is_none() && next.is_some() {
+            scan = Some(scans.begin()?);
+        }
+    }
+    Ok(if groups.len() > MOST_GROUPS { Counted::TooMany } else { Counted::Groups(groups) })
+}
+
+/// The combination of columns that is asked for.
+fn columns(query: &SummaryQuery) -> usize {
+    let asked = (0..4).filter(|place| query.by.contains(&COLUMNS[*place].0));
+    asked.map(|place| 1_usize << place).sum()
+}
+
+/// Adds what a statement counts to the groups; gives its last row.
+async fn add(
+    driver: &Driver,
+    statement: Statement,
     groups: &mut FxHashMap<Group, i64>,
-) -> Result<Option<i64>, DriverError> {
-    let columns = (0..4).filter(|place| query.by.contains(&COLUMNS[*place].0));
-    let sql: &'static str = &COUNTS[columns.map(|place| 1_usize << place).sum::<usize>()];
-    let statement = Statement::long(sql).with(since).with(until).with(i64::from(look));
+) -> Result<Row, DriverError> {
     let mut rows = driver.read(statement).await?;
     let broken_off = || DriverError::Unanswered("a list broke off".to_owned());
-    let next = rows.pop().ok_or_else(broken_off)?.int_or_null()?;
+    let last = rows.pop().ok_or_else(broken_off)?;
     for mut row in rows {
         let group = [row.int()?, row.int()?, row.int()?, row.int()?];
         let grants = row.int()?;
@@ -167,7 +215,7 @@ async fn count_piece(
             *groups.entry(group).or_default() += grants;
         }
     }
-    Ok(next)
+    Ok(last)
 }
 
 async fn name_groups(

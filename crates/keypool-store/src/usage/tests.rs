@@ -8,7 +8,7 @@ use super::scans::{Looks, Scans};
 use super::summary::{GroupBy, Summary, SummaryQuery, SummaryRow, summarise};
 use super::*;
 use crate::driver::Statement;
-use crate::{SqliteSettings, Store, Synchronous, inspect};
+use crate::{PruneBatch, SqliteSettings, Store, Synchronous, inspect};
 
 /// Days begin at multiples of it.
 const DAY_MS: i64 = 86_400_000;
@@ -208,6 +208,63 @@ async fn counts_by_any_columns_in_any_order_in_pieces_of_any_size() {
             let wanted: Vec<_> = wanted.into_iter().collect();
             assert_eq!(texts(by, &rows), wanted, "{query:?} {:?}", scans.looks);
         }
+    }
+}
+
+async fn groups(store: &Store, scans: &Scans, query: &SummaryQuery) -> Vec<(String, i64)> {
+    match summarise(&store.driver, scans, query).await.unwrap() {
+        Summary::Groups(rows) => texts(&query.by, &rows),
+        Summary::TooMany(_) => panic!("they are few"),
+    }
+}
+
+/// Prunes so many events, if there are as many.
+async fn prune(store: &Store, events: u32) {
+    let before = Timestamp::from_millis(START + 3 * DAY_MS);
+    let oldest = store.oldest_usage(before, events).await.unwrap();
+    let Some(last) = oldest.last() else { return };
+    let batch = PruneBatch { before, begun: before, last: last.id, events: oldest.len() };
+    store.prune(&batch).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_pruned_or_is_being_pruned_counts_as_before() {
+    let days = |days: i64| Some(Timestamp::from_millis(START + days * DAY_MS));
+    let times = [(None, None), (days(1), None), (days(1), days(2)), (None, days(2))];
+    for scans in all_looks() {
+        let (_folder, store) = filled().await;
+        let query = |by: &[GroupBy], (since, until)| SummaryQuery { by: by.to_vec(), since, until };
+        let queries: Vec<SummaryQuery> = times
+            .into_iter()
+            .flat_map(|times| [query(&[], times), query(&[GroupBy::Day, GroupBy::Key], times)])
+            .collect();
+        let mut expected = Vec::new();
+        for query in &queries {
+            expected.push(groups(&store, &scans, query).await);
+        }
+        for some in [3, 1, 40, 2, 5, 100, 1, 7] {
+            for (query, expected) in queries.iter().zip(&expected) {
+                let (found, ()) = tokio::join!(groups(&store, &scans, query), prune(&store, some));
+                assert_eq!(found, *expected, "{query:?} {:?}", scans.looks);
+            }
+        }
+        assert_eq!(store.prunable(days(3).unwrap()).await.unwrap().events, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_day_that_was_pruned_counts_where_it_begins_in_the_time_that_is_asked_for() {
+    let (_folder, store) = filled().await;
+    prune(&store, 1_000).await;
+    let hours = |hours: i64| Some(Timestamp::from_millis(START + hours * 3_600_000));
+    for (since, until, expected) in [
+        (None, hours(1), 48),
+        (hours(1), hours(24), 0),
+        (hours(1), hours(25), 48),
+        (hours(24), hours(72), 96),
+    ] {
+        let query = SummaryQuery { by: Vec::new(), since, until };
+        assert_eq!(groups(&store, &Scans::new(), &query).await, [(String::new(), expected)]);
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on fails")]
 
+mod backup;
 mod chain;
 mod changes;
 mod consumers;
@@ -13,6 +14,7 @@ mod go_program;
 mod growth;
 mod key_updates;
 mod opening;
+mod prune;
 mod records;
 mod refused;
 mod snapshot;
@@ -22,3 +24,4 @@ mod takeover_file;
 mod takeover_odd;
 mod upgrade;
 mod usage;
+mod verify;

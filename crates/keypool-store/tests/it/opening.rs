@@ -27,7 +27,7 @@ async fn a_missing_file_is_made_with_its_folder_and_for_its_owner_alone() {
         assert_eq!(mode(Path::new(&file)), 0o600, "{file}");
     }
     store.close().await;
-    assert_eq!(inspect(settings(&path)).await.unwrap().shape(), Shape::Version(6));
+    assert_eq!(inspect(settings(&path)).await.unwrap().shape(), Shape::Version(7));
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn an_upgrade_that_was_cut_off_before_its_end_is_ended_at_the_next_start()
 async fn the_schema_status_says_what_is_there_and_what_is_to_come() {
     let folder = tempfile::tempdir().unwrap();
     let missing = schema_status(settings(&folder.path().join("none.db"))).await.unwrap();
-    assert_eq!((missing.shape, missing.applied.len(), missing.pending.len()), (Shape::Empty, 0, 6));
+    assert_eq!((missing.shape, missing.applied.len(), missing.pending.len()), (Shape::Empty, 0, 7));
     assert!(!folder.path().join("none.db").exists());
 
     let (_folder, path) = original("SELECT 1").await;
@@ -146,6 +146,6 @@ async fn the_schema_status_says_what_is_there_and_what_is_to_come() {
     let status = schema_status(settings(&fresh.path())).await.unwrap();
     assert_eq!(
         (status.shape, status.applied.len(), status.pending),
-        (Shape::Version(6), 6, Vec::new())
+        (Shape::Version(7), 7, Vec::new())
     );
 }

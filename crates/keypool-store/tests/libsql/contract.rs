@@ -10,6 +10,8 @@ mod consumers;
 mod draws;
 #[path = "../it/key_updates.rs"]
 mod key_updates;
+#[path = "../it/prune.rs"]
+mod prune;
 #[path = "../it/records.rs"]
 mod records;
 #[path = "../it/snapshot.rs"]

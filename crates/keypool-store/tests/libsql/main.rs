@@ -23,5 +23,6 @@ mod takeover;
 mod takeover_odd;
 #[path = "../it/upgrade.rs"]
 mod upgrade;
+mod verify;
 
 use contract::chain;

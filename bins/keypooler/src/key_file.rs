@@ -1,0 +1,145 @@
+//! Files of keys, in three formats. The JSON array that `POST /admin/keys` takes is the one that the others are brought to,
+//! so that every field is read by the rules of a request.
+
+mod csv;
+mod env;
+
+use std::path::Path;
+
+use clap::ValueEnum;
+use keypool_engine::StillKey;
+use keypool_http::{ListedKey, Values};
+use zeroize::Zeroizing;
+
+/// The format of a file of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// The array (or one object) that POST /admin/keys takes
+    Json,
+    /// A header and a line for each key; metadata and secrets as JSON objects
+    Csv,
+    /// NAME=value lines: names and values alone
+    Env,
+}
+
+/// A file that cannot be read as a list of keys: where, and a sentence that repeats nothing of it.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{problem}", self.place())]
+pub(crate) struct Unreadable {
+    pub(crate) line: Option<usize>,
+    pub(crate) problem: String,
+}
+
+impl Unreadable {
+    fn new(line: impl Into<Option<usize>>, problem: impl Into<String>) -> Self {
+        Self { line: line.into(), problem: problem.into() }
+    }
+
+    fn place(&self) -> String {
+        self.line.map(|line| format!("line {line}: ")).unwrap_or_default()
+    }
+}
+
+/// The keys of a file as a JSON array, with the line that each begins on.
+struct Brought {
+    json: Zeroizing<String>,
+    lines: Vec<usize>,
+}
+
+impl Format {
+    /// The format that a file's name tells of.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+        match name.rsplit_once('.')?.1 {
+            "json" => Some(Self::Json),
+            "csv" => Some(Self::Csv),
+            "env" => Some(Self::Env),
+            _ if name.starts_with(".env.") => Some(Self::Env),
+            _ => None,
+        }
+    }
+
+    /// Reads the keys of a text. `tier` is that of keys that name none.
+    pub(crate) fn read(
+        self,
+        text: &[u8],
+        tier: Option<&str>,
+    ) -> Result<Vec<ListedKey>, Unreadable> {
+        let text = std::str::from_utf8(text)
+            .map_err(|_| Unreadable::new(None, "the file is not UTF-8 text"))?;
+        // Some programs begin a file with this mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let brought = match self {
+            Self::Json => {
+                return keypool_http::read_keys(text.as_bytes()).map_err(|problem| {
+                    Unreadable::new(None, problem.replace("the body", "the file"))
+                });
+            }
+            Self::Csv => csv::bring(text, tier)?,
+            Self::Env => env::bring(text, tier)?,
+        };
+        if brought.lines.is_empty() {
+            return Ok(Vec::new());
+        }
+        let listed = keypool_http::read_keys(brought.json.as_bytes())
+            .map_err(|problem| Unreadable::new(None, problem.replace("the body", "the file")))?;
+        let with_line = |(listed, line): (ListedKey, usize)| ListedKey { line, ..listed };
+        Ok(listed.into_iter().zip(brought.lines).map(with_line).collect())
+    }
+
+    /// Writes keys.
+    pub(crate) fn write<'a>(
+        self,
+        keys: impl Iterator<Item = StillKey<'a>>,
+        values: Values,
+    ) -> Result<Zeroizing<Vec<u8>>, String> {
+        match self {
+            Self::Json => Ok(keypool_http::write_keys(keys, values)),
+            Self::Csv => csv::write(keys, values),
+            Self::Env => env::write(keys),
+        }
+    }
+}
+
+/// A member of an object, as JSON.
+fn member(name: &str, value: &str) -> String {
+    format!("{}:{}", json(name), value)
+}
+
+/// A text as JSON.
+fn json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_the_format() {
+        let of = |name: &str| Format::of(Path::new(name));
+        for (name, format) in [
+            ("a.json", Some(Format::Json)),
+            ("dir.csv/A.CSV", Some(Format::Csv)),
+            (".env", Some(Format::Env)),
+            (".env.production", Some(Format::Env)),
+            ("prod.env", Some(Format::Env)),
+            ("keys", None),
+            ("keys.txt", None),
+        ] {
+            assert_eq!(of(name), format, "{name}");
+        }
+    }
+
+    #[test]
+    fn json_is_read_as_a_request_is_and_tells_lines() {
+        let text = "\u{feff}[\n  {\"name\":\"a\",\"key\":\"v\",\"tier\":\"t\"},\n\n  {\"name\":\"b\",\"key\":\"v\"}\n]";
+        let listed = Format::Json.read(text.as_bytes(), None).unwrap();
+        assert_eq!((listed[0].line, listed[1].line), (2, 4));
+        assert_eq!(listed[0].key.as_ref().unwrap().name, "a");
+        assert_eq!(listed[1].key.as_ref().unwrap_err(), "[1].tier: is required");
+        let broken = Format::Json.read(b"[{]", None).unwrap_err();
+        assert_eq!(broken.to_string(), "the file is not valid JSON (line 1, column 3)");
+        assert_eq!(Format::Json.read(b"[\xff]", None).unwrap_err().line, None);
+    }
+}
