@@ -21,7 +21,7 @@ use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
 
 pub(crate) use database::{DatabaseSettings, Place};
-pub(crate) use encryption::EncryptionSettings;
+pub(crate) use encryption::{EncryptionSettings, PlainText};
 pub(crate) use error::ConfigError;
 use layers::Layers;
 pub(crate) use server::{Port, ServerSettings};

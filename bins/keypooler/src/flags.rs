@@ -57,6 +57,9 @@ pub(crate) enum Command {
     /// Take old usage events out of the pool, beside a server that runs; what they amount to stays
     #[command(after_help = PRUNING)]
     Prune(PruneFlags),
+    /// Seal every value under the current encryption key, beside a server that runs
+    #[command(after_help = RESEALING)]
+    Reseal(ResealFlags),
     /// Copy a whole pool between SQLite files and libSQL databases, and compare the two
     #[command(after_help = COPYING)]
     Copy(CopyFlags),
@@ -113,6 +116,11 @@ const PRUNING: &str = "A TIME is a day (2026-01-31), a moment (RFC 3339) or an a
     added to, and each event is in it once.\n\n\
     Examples:\n  keypooler prune --before 90d --dry-run\n  \
     keypooler prune --before 90d --archive /var/backups/keypooler/usage-$(date +%Y).jsonl.gz";
+const RESEALING: &str = "Plain values, those under ENCRYPTION_KEY_PREVIOUS and those in the Go program's form get a seal under \
+    ENCRYPTION_KEY. A server on the database has to run with the same ENCRYPTION_KEY and ENCRYPTION_KEY_PREVIOUS. Cut \
+    off, it goes on where it was when it is called again. Exit code 3 says that not every value is sealed under \
+    ENCRYPTION_KEY, or that a copy with plain values (of a takeover or a restore) lies beside.\n\n\
+    Examples:\n  ENCRYPTION_KEY_FILE=new ENCRYPTION_KEY_PREVIOUS_FILE=old keypooler reseal\n  keypooler reseal --check";
 
 const COPYING: &str = "A PLACE is the path of a SQLite file, or a URL (libsql://HOST, https://HOST, http://127.0.0.1:PORT). \
     Stop every server on the source first. It is only read; the destination has to be empty, or to hold a copy that was \
@@ -256,6 +264,19 @@ pub(crate) struct PruneFlags {
     /// Only tell what would go; changes nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Flags of `reseal`.
+#[derive(Debug, Args)]
+pub(crate) struct ResealFlags {
+    #[command(flatten)]
+    pub(crate) shared: SharedFlags,
+    /// Only tell how the values are sealed; changes nothing
+    #[arg(long)]
+    pub(crate) check: bool,
     /// Report as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -474,6 +495,16 @@ mod tests {
         assert_eq!(flags.shared.settings(), [("DB_PATH", "x".to_owned())]);
         assert!(flags.status);
         assert!(command(&["migrate", "--port", "1"]).is_err());
+    }
+
+    #[test]
+    fn reseals_and_checks() {
+        let Ok(Command::Reseal(flags)) = command(&["reseal", "--db", "x", "--check", "--json"])
+        else {
+            panic!("reseal is not read")
+        };
+        assert_eq!(flags.shared.settings(), [("DB_PATH", "x".to_owned())]);
+        assert!(flags.check && flags.json);
     }
 
     #[test]

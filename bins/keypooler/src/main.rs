@@ -16,10 +16,12 @@ mod migrate;
 mod progress;
 mod prune;
 mod report;
+mod reseal;
 mod restore;
 mod serve;
 mod signals;
 mod token;
+mod values_told;
 mod verify;
 
 use std::process::ExitCode;
@@ -32,7 +34,7 @@ use config::{ConfigError, ConfigFile, CopySettings, Mode, Settings, Sources, env
 use exit::Outcome;
 use flags::{
     BackupFlags, Command, CommandLine, CopyFlags, ExportFlags, GeneralFlags, ImportFlags,
-    MigrateFlags, PruneFlags, RestoreFlags, ServeFlags, SharedFlags,
+    MigrateFlags, PruneFlags, ResealFlags, RestoreFlags, ServeFlags, SharedFlags,
 };
 use logging::LogTo;
 use report::Form;
@@ -47,6 +49,7 @@ enum Task {
     Export(Box<Settings>, ExportFlags),
     Import(Box<Settings>, ImportFlags),
     Prune(Box<Settings>, Timestamp, PruneFlags),
+    Reseal(Box<Settings>, ResealFlags),
     Copy(CopySettings, Form),
     Token,
     Completions(Shell),
@@ -101,6 +104,7 @@ async fn carry_out(task: Task) -> anyhow::Result<Outcome> {
         Task::Export(settings, flags) => export::export(*settings, &flags).await?,
         Task::Import(settings, flags) => return Box::pin(import::import(*settings, &flags)).await,
         Task::Prune(settings, before, flags) => prune::prune(*settings, before, flags).await?,
+        Task::Reseal(settings, flags) => return reseal::reseal(*settings, &flags).await,
         Task::Copy(settings, form) => copy::copy(settings, form).await?,
         Task::Token => token::token()?,
         Task::Completions(shell) => {
@@ -135,6 +139,10 @@ impl Task {
                 let before = flags.moment()?;
                 Self::Prune(settings(&flags.shared)?, before, flags)
             }
+            Command::Reseal(flags) => {
+                let settings = reseal::settings(*settings(&flags.shared)?)?;
+                Self::Reseal(Box::new(settings), flags)
+            }
             Command::Copy(flags) => Self::Copy(read_copy(&flags)?, Form::of(flags.json)),
             Command::Token => Self::Token,
             Command::Completions { shell } => Self::Completions(shell),
@@ -150,6 +158,7 @@ impl Task {
             | Self::Export(settings, _)
             | Self::Import(settings, _)
             | Self::Prune(settings, ..)
+            | Self::Reseal(settings, _)
             | Self::Restore(settings, _) => (settings.log, settings.warnings.as_slice()),
             Self::Copy(settings, _) => (settings.log, [].as_slice()),
             Self::Token | Self::Completions(_) => return,

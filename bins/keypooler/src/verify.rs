@@ -9,6 +9,7 @@ use crate::config::Settings;
 use crate::exit::Outcome;
 use crate::progress::Progress;
 use crate::report::{self, Form};
+use crate::values_told::Values;
 
 /// Looks, and tells what was found.
 pub(crate) async fn verify(settings: Settings, form: Form) -> anyhow::Result<Outcome> {
@@ -44,15 +45,6 @@ pub(crate) struct Report {
     skipped: Vec<Told>,
 }
 
-/// How many values bear which seal.
-#[derive(Debug, Serialize)]
-struct Values {
-    sealed: usize,
-    sealed_under_previous: usize,
-    sealed_by_original: usize,
-    plain: usize,
-}
-
 #[derive(Debug, Serialize)]
 struct Told {
     check: &'static str,
@@ -79,12 +71,7 @@ impl Report {
             keys: verified.rows.map(|rows| rows.keys),
             consumers: verified.rows.map(|rows| rows.consumers),
             usage_events: verified.rows.map(|rows| rows.usage_events),
-            values: Values {
-                sealed: verified.seals.ours,
-                sealed_under_previous: verified.seals.previous,
-                sealed_by_original: verified.seals.original,
-                plain: verified.seals.plain,
-            },
+            values: verified.seals.into(),
             findings: told(verified.findings),
             skipped: told(verified.skipped),
         }
@@ -100,12 +87,7 @@ impl fmt::Display for Report {
         {
             writeln!(f, "holds:    {keys} keys, {consumers} consumers, {events} usage events")?;
         }
-        let Values { sealed, sealed_under_previous, sealed_by_original, plain } = values;
-        writeln!(
-            f,
-            "values:   {sealed} sealed, {sealed_under_previous} under the previous key, {sealed_by_original} by the Go \
-             program, {plain} plain"
-        )?;
+        writeln!(f, "{values}")?;
         for Told { check, what } in &self.skipped {
             writeln!(f, "skipped:  {check}: {what}")?;
         }

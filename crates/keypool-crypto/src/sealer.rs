@@ -118,6 +118,11 @@ impl Sealer {
         self.current.as_ref().map(|keyed| &keyed.id)
     }
 
+    /// The ids of the keys whose values it opens, that of new ones first.
+    pub fn key_ids(&self) -> impl Iterator<Item = &KeyId> {
+        self.current.iter().chain(&self.previous).map(|keyed| &keyed.id)
+    }
+
     /// Makes of a value what is stored in `place`.
     ///
     /// # Errors

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use keypool_store::{Origin, Seat, StoreError};
+use keypool_store::{Host, Origin, Seat, Store, StoreError};
 use tokio::time::{Instant, sleep};
 
 use crate::{Engine, EngineSettings, OpenError};
@@ -68,21 +68,24 @@ impl Guest {
     /// # Errors
     /// [`Unnoticed`] if that does not come to pass.
     pub async fn leave(self) -> Result<(), Unnoticed> {
-        let noticed = self.wait_until_noticed().await;
+        let noticed = until_noticed(&self.engine.shared.store).await;
         self.engine.close().await;
         noticed
     }
+}
 
-    async fn wait_until_noticed(&self) -> Result<(), Unnoticed> {
-        let store = &self.engine.shared.store;
-        let revision = store.revision().await.map_err(Unnoticed::Unseen)?;
-        let begun = Instant::now();
-        while !store.is_acknowledged(revision).map_err(Unnoticed::Unseen)? {
-            if begun.elapsed() > PATIENCE {
+/// Returns once whoever serves the same file has taken over what is in it now, if anybody does.
+pub(crate) async fn until_noticed(store: &Store) -> Result<(), Unnoticed> {
+    let written = store.revision().await.map_err(Unnoticed::Unseen)?;
+    let begun = Instant::now();
+    loop {
+        match store.host().map_err(Unnoticed::Unseen)? {
+            Host::Absent => return Ok(()),
+            Host::Says { revision, .. } if revision >= written => return Ok(()),
+            Host::Says { .. } | Host::Silent if begun.elapsed() > PATIENCE => {
                 return Err(Unnoticed::Late);
             }
-            sleep(PACE).await;
+            Host::Says { .. } | Host::Silent => sleep(PACE).await,
         }
-        Ok(())
     }
 }

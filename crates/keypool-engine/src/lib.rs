@@ -27,9 +27,11 @@ pub mod meters;
 mod opener;
 mod prune;
 mod readiness;
+mod reseal;
 mod restore;
 mod roster;
 mod rules;
+mod seals;
 mod still;
 mod timekeeper;
 pub mod times;
@@ -52,7 +54,9 @@ pub use guest::{Guest, Unnoticed};
 pub use key_pages::{KeyPage, KeysQuery};
 pub use keypool_core::{ConsumerNo, Limit, Timestamp};
 pub use keypool_crypto::is_plausible as is_plausible_token;
-pub use keypool_crypto::{EncryptionKey, Plain, Sealer, Token, TokenDigest, TokenTag};
+pub use keypool_crypto::{
+    EncryptionKey, OpenError as ValueError, Plain, Sealer, Token, TokenDigest, TokenTag,
+};
 pub use keypool_store::{
     BackupError, BackupReport, Check, Existing, Finding, OpenStoreError, RowCounts, backup,
 };
@@ -65,11 +69,13 @@ pub use keypool_store::{
 pub use keypool_store::{DatabaseUrl, DatabaseUrlError, LibsqlSettings};
 pub use live::Vitals;
 pub use prune::{PruneError, PruneSettings, Pruned, prune};
+pub use reseal::{CopyFound, ResealError, SealReport, check_seals, reseal};
 pub use restore::{RestoreError, RestoreSettings, RestoreStep, Restored, restore};
 pub use rules::is_feature_name;
+pub use seals::{SealCounts, Unopened};
 pub use still::{Prospective, SameNames, Still, StillKey};
 pub use usage::{UsageQuery, UsageView};
-pub use verify::{SealCounts, Verified, verify};
+pub use verify::{Verified, verify};
 pub use views::{
     AddedKey, ConsumerView, FeatureUsage, FeatureView, IssuedToken, KeyView, ScopeView, TierView,
 };

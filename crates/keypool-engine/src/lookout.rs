@@ -2,11 +2,12 @@
 //! server's alone. Commits find that out by themselves; whoever is only refused or lists would not.
 //!
 //! What a guest has changed the committer takes over, as it does between replicas. Then the guest is told, which has
-//! waited for that: from the moment that it ends its changes hold.
+//! waited for that: from the moment that it ends its changes hold. It is also told the ids of the encryption keys here.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use keypool_crypto::KeyId;
 use keypool_store::StoreError;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -41,7 +42,8 @@ async fn look(shared: &Shared, acknowledged: &mut Option<i64>) -> Result<(), Sto
     shared.wake();
     // Where it can't be taken over, the committer has said why, and the next look asks again.
     if taken_over.await.is_ok_and(|outcome| outcome.is_ok()) && *acknowledged != Some(revision) {
-        shared.store.acknowledge(revision).await?;
+        let opens = shared.sealer.key_ids().map(KeyId::as_str).collect::<Vec<_>>().join(" ");
+        shared.store.acknowledge(revision, &opens).await?;
         *acknowledged = Some(revision);
     }
     Ok(())

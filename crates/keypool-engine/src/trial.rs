@@ -112,7 +112,7 @@ mod tests {
 
     fn value(key: &str, text: &str) -> StoredValue {
         let (key, name) = (key.to_owned(), format!("name of {key}"));
-        StoredValue { key, name, secret: None, text: text.to_owned() }
+        StoredValue { key, name, secret: None, text: text.to_owned(), orphan: None }
     }
 
     /// A value that the original could have sealed under nobody's key.

@@ -1,9 +1,9 @@
 //! Looks whether a pool is whole: what the store can see of it, and whether every value opens. Changes nothing.
 
-use keypool_crypto::{OpenError as SealError, Seal, Sealer};
-use keypool_store::{Check, Finding, OpenStoreError, RowCounts, Shape, StoreSettings, StoredValue};
+use keypool_crypto::Sealer;
+use keypool_store::{Check, Finding, OpenStoreError, RowCounts, Shape, StoreSettings};
 
-use crate::trial::place_of;
+use crate::seals::{SealCounts, survey};
 
 /// What was found in a pool.
 #[derive(Clone, Debug)]
@@ -20,19 +20,6 @@ pub struct Verified {
     pub skipped: Vec<Finding>,
 }
 
-/// How many values bear which seal. One that no known seal is on is in none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SealCounts {
-    /// Ours, under the encryption key, or under one that is not at hand.
-    pub ours: usize,
-    /// Ours, under the key before.
-    pub previous: usize,
-    /// The Go program's.
-    pub original: usize,
-    /// None: they are plain text.
-    pub plain: usize,
-}
-
 /// Looks at a pool, beside whoever serves it; `progress` is told what is looked at next.
 ///
 /// # Errors
@@ -43,29 +30,9 @@ pub async fn verify(
     progress: impl FnMut(Check),
 ) -> Result<Verified, OpenStoreError> {
     let found = keypool_store::verify(store, progress).await?;
-    let mut seals = SealCounts::default();
-    for value in &found.values {
-        match sealer.seal_of(&value.text) {
-            Ok(Seal::Current) | Err(SealError::OtherKey { .. } | SealError::KeyMissing) => {
-                seals.ours += 1;
-            }
-            Ok(Seal::Previous) => seals.previous += 1,
-            Ok(Seal::Original) => seals.original += 1,
-            Ok(Seal::Missing) => seals.plain += 1,
-            Err(_) => {}
-        }
-    }
+    let (seals, unopened) = survey(found.values, sealer);
+    let finding = |what: String| Finding { check: Check::Values, what };
     let mut findings = found.findings;
-    findings.extend(found.values.iter().filter_map(|value| unopened(value, sealer)));
+    findings.extend(unopened.iter().map(|value| finding(value.to_string())));
     Ok(Verified { shape: found.shape, rows: found.rows, seals, findings, skipped: found.skipped })
-}
-
-fn unopened(value: &StoredValue, sealer: &Sealer) -> Option<Finding> {
-    let error = sealer.open(place_of(value), &value.text).err()?;
-    let StoredValue { key, name, .. } = value;
-    let what = match &value.secret {
-        None => format!("key {name} ({key}): {error}"),
-        Some(secret) => format!("secret {secret} of key {name} ({key}): {error}"),
-    };
-    Some(Finding { check: Check::Values, what })
 }

@@ -80,16 +80,8 @@ pub enum ChangeKind {
 impl Change {
     /// The write: the revision first, so that a stale change is told from every other failure.
     pub(crate) fn statements(&self, id: &str, sender: Option<Sender>) -> Vec<Statement> {
-        let raise = "UPDATE pool SET revision = revision + 1
-            WHERE revision = ?1 AND (SELECT max(version) FROM schema_migrations) = ?2
-                AND (SELECT fence FROM replicas WHERE replica_no = ?3) IS ?4";
-        let raise = Statement::new(raise)
-            .with(self.base)
-            .with(NEWEST)
-            .with(sender.map(|sender| sender.replica))
-            .with(sender.map(|sender| sender.fence));
         let revision = self.base.saturating_add(1);
-        let mut write = vec![raise.touching(1)];
+        let mut write = vec![raise(self.base, sender)];
         record::write(&mut write, (revision, id, self.at), &self.origin, &self.records);
         let stamp = Stamp { revision, at: self.at };
         match &self.what {
@@ -115,6 +107,16 @@ impl Change {
         }
         write
     }
+}
+
+/// What every change begins with: the next revision. It touches no row where the base or the schema is another, or where the
+/// sender is fenced off.
+pub(crate) fn raise(base: i64, sender: Option<Sender>) -> Statement {
+    let raise = "UPDATE pool SET revision = revision + 1
+        WHERE revision = ?1 AND (SELECT max(version) FROM schema_migrations) = ?2
+            AND (SELECT fence FROM replicas WHERE replica_no = ?3) IS ?4";
+    let (replica, fence) = (sender.map(|it| it.replica), sender.map(|it| it.fence));
+    Statement::new(raise).with(base).with(NEWEST).with(replica).with(fence).touching(1)
 }
 
 /// What a row carries of the change that touches it.

@@ -295,6 +295,22 @@ pub enum Seat {
     Guest,
 }
 
+/// What a guest knows of the one server of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// There is none; one that comes later reads the database later. On a libSQL server nobody is known of.
+    Absent,
+    /// It has said nothing yet: it is starting.
+    Silent,
+    /// It has said something.
+    Says {
+        /// The revision that it has taken over.
+        revision: i64,
+        /// What else it says, as [`Store::acknowledge`](crate::Store::acknowledge) was told.
+        remark: String,
+    },
+}
+
 /// The open database. Knows which one it is; nobody above does, but for what is told by [`Driver::is_shared`].
 #[derive(Debug)]
 pub(crate) enum Driver {
@@ -376,21 +392,38 @@ impl Driver {
         }
     }
 
-    /// Tells guests that everything up to this revision is taken over. A libSQL server has none: there each replica asks.
-    pub(crate) async fn acknowledge(&self, revision: i64) -> Result<(), DriverError> {
+    /// Tells guests how far everything is taken over, and a remark. On a libSQL server nobody listens: each replica asks.
+    pub(crate) async fn acknowledge(
+        &self,
+        revision: i64,
+        remark: String,
+    ) -> Result<(), DriverError> {
         match self {
-            Driver::Sqlite(driver) => driver.acknowledge(revision).await,
+            Driver::Sqlite(driver) => driver.acknowledge(revision, remark).await,
             #[cfg(feature = "libsql")]
             Driver::Libsql(_) => Ok(()),
         }
     }
 
-    /// Whether whoever serves the same file has taken over this revision.
-    pub(crate) fn is_acknowledged(&self, revision: i64) -> Result<bool, DriverError> {
+    /// What whoever serves the same file tells its guests.
+    pub(crate) fn host(&self) -> Result<Host, DriverError> {
         match self {
-            Driver::Sqlite(driver) => driver.is_acknowledged(revision),
+            Driver::Sqlite(driver) => driver.host(),
             #[cfg(feature = "libsql")]
-            Driver::Libsql(_) => Ok(true),
+            Driver::Libsql(_) => Ok(Host::Absent),
+        }
+    }
+
+    /// Writes tables anew, each by a text of its own in one transaction, so that their old pages are wiped, and cuts the
+    /// journal off. A libSQL server lets nobody at its files.
+    pub(crate) async fn wipe_remains(
+        &self,
+        tables: &'static [&'static str],
+    ) -> Result<(), DriverError> {
+        match self {
+            Driver::Sqlite(driver) => driver.wipe_remains(tables).await,
+            #[cfg(feature = "libsql")]
+            Driver::Libsql(_) => Ok(()),
         }
     }
 

@@ -8,6 +8,7 @@
 mod backup;
 mod change;
 mod compact;
+mod copies_beside;
 mod copy;
 mod counters;
 mod draws;
@@ -23,6 +24,7 @@ mod prune;
 mod pulse;
 mod recognise;
 mod record;
+mod reseal;
 mod restore;
 mod settings;
 mod snapshot;
@@ -32,6 +34,7 @@ mod store;
 mod takeover_copy;
 mod usage;
 mod uses;
+mod values;
 mod verify;
 
 pub use backup::{BackupError, BackupReport, backup};
@@ -39,21 +42,23 @@ pub use change::{
     Balance, Change, ChangeKind, ConsumerUpdate, KeyUpdate, NewConsumer, NewKey, NewTier, NewToken,
     TierUpdate,
 };
+pub use copies_beside::{CopyBeside, CopyBesideError, copies_beside};
 pub use copy::{CopyError, CopyProgress, CopyReport, CopyStep, copy_pool};
 pub use counters::CounterMismatch;
 pub use draws::{BudgetCharge, DrawBatch, EventRow, RateCharge};
-pub use driver::{DriverError, Seat};
+pub use driver::{DriverError, Host, Seat};
 pub use error::{OpenStoreError, StoreError, WriteError};
 pub use figures::FileFigures;
 #[cfg(feature = "libsql")]
 pub use libsql::{DatabaseUrl, DatabaseUrlError, LibsqlSettings, PATIENCE};
 pub use migrate::{AppliedMigration, PendingMigration, SchemaStatus, schema_status};
 pub use oddities::Oddity;
-pub use prospect::{Prospect, StoredValue, inspect, visit};
+pub use prospect::{Prospect, inspect, visit};
 pub use prune::{OpenWindow, Prunable, PruneBatch};
 pub use pulse::Pulse;
 pub use recognise::Shape;
 pub use record::{ChangeRecord, ChangeRow, ChangesQuery, Origin};
+pub use reseal::{NewSeal, Resealing};
 pub use restore::{Existing, RestoreError, RestorePlace, RestoreReport};
 pub use settings::{SqliteSettings, StoreSettings, Synchronous};
 pub use snapshot::{
@@ -64,4 +69,5 @@ pub use standing::{KeyStanding, Standing};
 pub use store::Store;
 pub use usage::summary::{GroupBy, Named, Summary, SummaryQuery, SummaryRow};
 pub use usage::{UsageQuery, UsageRow};
+pub use values::StoredValue;
 pub use verify::{Check, Finding, RowCounts, Verification, verify};

@@ -21,12 +21,13 @@ use crate::recognise::{Shape, Unrecognised, recognise};
 use crate::settings::StoreSettings;
 use crate::sqlite::connection::Connection;
 use crate::store::Store;
+use crate::values::{self, StoredValue};
 
 /// A database that was found to be one that can be opened; a file is locked for us, unless it is opened by a guest.
 pub struct Prospect {
-    source: Source,
-    shape: Shape,
-    seat: Seat,
+    pub(crate) source: Source,
+    pub(crate) shape: Shape,
+    pub(crate) seat: Seat,
 }
 
 /// Where it is, and the way to look into it.
@@ -117,29 +118,6 @@ impl Source {
     }
 }
 
-/// A sealed or plain value of a living key, to be tried before the database is opened. Prints no value.
-#[derive(Clone, PartialEq, Eq)]
-pub struct StoredValue {
-    /// The key's UUID.
-    pub key: String,
-    /// The key's name.
-    pub name: String,
-    /// The bound secret's name; `None` for the key's own value.
-    pub secret: Option<String>,
-    /// What is stored.
-    pub text: String,
-}
-
-impl fmt::Debug for StoredValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoredValue")
-            .field("key", &self.key)
-            .field("name", &self.name)
-            .field("secret", &self.secret)
-            .finish_non_exhaustive()
-    }
-}
-
 impl fmt::Debug for Prospect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Prospect")
@@ -224,7 +202,17 @@ impl Prospect {
     /// # Errors
     /// The database cannot be read.
     pub async fn values(&mut self) -> Result<Vec<StoredValue>, StoreError> {
-        stored_values(&mut self.source, self.shape).await.map_err(StoreError::Read)
+        living_values(&mut self.source, self.shape).await.map_err(StoreError::Read)
+    }
+
+    /// The secrets that were taken over and belong to nothing.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn orphaned_values(&mut self) -> Result<Vec<StoredValue>, StoreError> {
+        let Some(statement) = values::orphaned(self.shape) else { return Ok(Vec::new()) };
+        let rows = self.source.read(statement).await.map_err(StoreError::Read)?;
+        values::read(rows).map_err(StoreError::Read)
     }
 
     /// The rows of a version 1 database that the takeover keeps but that are not as they should be; none otherwise.
@@ -303,34 +291,12 @@ impl Prospect {
 }
 
 /// The value of every living key and every secret bound to one.
-pub(crate) async fn stored_values(
+pub(crate) async fn living_values(
     source: &mut Source,
     shape: Shape,
 ) -> Result<Vec<StoredValue>, DriverError> {
-    let sql = match shape {
-        Shape::Empty => return Ok(Vec::new()),
-        Shape::Version(1) => {
-            "SELECT coalesce(CAST(id AS TEXT), ''), CAST(name AS TEXT), NULL, CAST(key_value AS TEXT) FROM keys
-             UNION ALL
-             SELECT CAST(s.key_id AS TEXT), CAST(k.name AS TEXT), CAST(s.name AS TEXT), CAST(s.value AS TEXT)
-             FROM key_secrets AS s JOIN keys AS k ON CAST(k.id AS TEXT) = CAST(s.key_id AS TEXT)"
-        }
-        Shape::Version(_) => {
-            "SELECT key_uuid, name, NULL, key_value FROM keys WHERE deleted_ms IS NULL
-             UNION ALL
-             SELECT k.key_uuid, k.name, s.name, s.value FROM key_secrets AS s JOIN keys AS k USING (key_no)
-             WHERE k.deleted_ms IS NULL"
-        }
-    };
-    let value = |mut row: Row| {
-        Ok(StoredValue {
-            key: row.text()?,
-            name: row.text()?,
-            secret: row.text_or_null()?,
-            text: row.text()?,
-        })
-    };
-    source.read(Statement::long(sql)).await?.into_iter().map(value).collect()
+    let Some(statement) = values::living(shape) else { return Ok(Vec::new()) };
+    values::read(source.read(statement).await?)
 }
 
 async fn refuse_unfinished(path: &std::path::Path, driver: &Driver) -> Result<(), OpenStoreError> {

@@ -4,6 +4,7 @@ mod checkpointer;
 pub(crate) mod connection;
 pub(crate) mod lock;
 mod readers;
+mod wiping;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -14,10 +15,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use self::connection::{Connection, Purpose};
-use self::lock::{FileLock, is_noted};
+use self::lock::FileLock;
 use self::readers::Readers;
 use self::writer::{Order, Writer};
-use crate::driver::{DriverError, Row, Seat, Statement};
+use crate::driver::{DriverError, Host, Row, Seat, Statement};
 use crate::settings::Synchronous;
 
 /// Where a database file is and how its connections are set.
@@ -46,7 +47,7 @@ impl Sqlite {
     /// one as a guest.
     pub(crate) async fn open(site: Site, lock: Option<FileLock>) -> Result<Sqlite, DriverError> {
         let seat = if lock.is_some() { Seat::Server } else { Seat::Guest };
-        let connection = Connection::open(&site, Purpose::Write).await?;
+        let connection = Connection::open(&site, Purpose::of(seat)).await?;
         let (orders, inbox) = mpsc::channel(64);
         let mut task = JoinSet::new();
         task.spawn(Writer::new(site.clone(), connection, lock).run(inbox));
@@ -60,14 +61,18 @@ impl Sqlite {
         self.seat
     }
 
-    /// Tells guests that everything up to this revision is taken over.
-    pub(crate) async fn acknowledge(&self, revision: i64) -> Result<(), DriverError> {
-        self.order(|answer| Order::Acknowledge(revision, answer)).await
+    /// Tells guests how far everything is taken over, and a remark.
+    pub(crate) async fn acknowledge(
+        &self,
+        revision: i64,
+        remark: String,
+    ) -> Result<(), DriverError> {
+        self.order(|answer| Order::Acknowledge(revision, remark, answer)).await
     }
 
-    /// Whether whoever serves the file has taken over this revision; if nobody does, it has been.
-    pub(crate) fn is_acknowledged(&self, revision: i64) -> Result<bool, DriverError> {
-        is_noted(&self.path, revision).map_err(|error| DriverError::Broken(Box::new(error)))
+    /// What whoever serves the file tells its guests.
+    pub(crate) fn host(&self) -> Result<Host, DriverError> {
+        lock::host(&self.path).map_err(|error| DriverError::Broken(Box::new(error)))
     }
 
     pub(crate) fn busy_timeout(&self) -> Duration {
@@ -97,6 +102,15 @@ impl Sqlite {
     /// Rebuilds the file without what was deleted in it and folds its journal in.
     pub(crate) async fn tidy(&self) -> Result<(), DriverError> {
         self.order(Order::Tidy).await
+    }
+
+    /// Writes tables anew, each by a text of its own in one transaction, so that their old pages are wiped, and cuts the
+    /// journal off.
+    pub(crate) async fn wipe_remains(
+        &self,
+        tables: &'static [&'static str],
+    ) -> Result<(), DriverError> {
+        self.order(|answer| Order::WipeRemains(tables, answer)).await
     }
 
     /// Ends reads and writes, folds the journal in, closes the file and gives the lock back. Twice is harmless.

@@ -12,7 +12,7 @@ use self::doubt::Fence;
 use crate::change::Change;
 use crate::counters::{CounterMismatch, list_mismatches};
 use crate::draws::{DrawBatch, Order, Sender, draw_statement};
-use crate::driver::{Driver, DriverError, Row, Statement};
+use crate::driver::{Driver, DriverError, Host, Row, Statement};
 use crate::error::{StoreError, WriteError};
 use crate::figures::{FileFigures, read_file_figures};
 use crate::migrate::NEWEST;
@@ -227,43 +227,50 @@ impl Store {
     /// [`WriteError::Stale`] if the revision is not the one that the change was decided on, [`WriteError::Fenced`] and
     /// [`WriteError::Upgraded`] as for draws; otherwise the change is known to have failed, or it cannot be known.
     pub async fn change(&self, change: &Change) -> Result<(), WriteError> {
+        self.raise_revision(change.base, |id, sender| change.statements(id, sender)).await
+    }
+
+    /// Makes a write that raises the revision from `base` first, under an id by which it is found.
+    pub(crate) async fn raise_revision(
+        &self,
+        base: i64,
+        write: impl Fn(&str, Option<Sender>) -> Vec<Statement>,
+    ) -> Result<(), WriteError> {
         let id = Uuid::now_v7().to_string();
-        match self.try_change(change, &id).await {
+        match self.try_raise(base, &id, write(&id, self.sender())).await {
             Err(Attempt::Lost(_)) => {
-                self.try_change(change, &id).await.map_err(Attempt::into_error)
+                let again = self.try_raise(base, &id, write(&id, self.sender())).await;
+                again.map_err(Attempt::into_error)
             }
             outcome => outcome.map_err(Attempt::into_error),
         }
     }
 
-    async fn try_change(&self, change: &Change, id: &str) -> Result<(), Attempt> {
-        match self.driver.write(change.statements(id, self.sender())).await {
+    async fn try_raise(&self, base: i64, id: &str, write: Vec<Statement>) -> Result<(), Attempt> {
+        match self.driver.write(write).await {
             Ok(()) => Ok(()),
             Err(DriverError::Touched { statement: 0, .. }) => {
-                self.explain_untouched(change.base, id).await
+                self.explain_untouched(base, id).await
             }
-            Err(error) if error.leaves_doubt() => {
-                self.look_for_change(change.base, id, error).await
-            }
+            Err(error) if error.leaves_doubt() => self.look_for_change(base, id, error).await,
             Err(error) => Err(Attempt::Ended(failed(error))),
         }
     }
 
-    /// Tells guests that everything up to this revision is taken over.
+    /// Tells guests that everything up to this revision is taken over, and a remark in one line, the same each time.
     ///
     /// # Errors
     /// It could not be told.
-    pub async fn acknowledge(&self, revision: i64) -> Result<(), StoreError> {
-        self.driver.acknowledge(revision).await.map_err(StoreError::Write)
+    pub async fn acknowledge(&self, revision: i64, remark: &str) -> Result<(), StoreError> {
+        self.driver.acknowledge(revision, remark.to_owned()).await.map_err(StoreError::Write)
     }
 
-    /// For a guest: whether whoever serves the same file has taken over this revision. True where nobody serves it, and on
-    /// a libSQL server, whose replicas ask for themselves.
+    /// For a guest: what whoever serves the same file tells.
     ///
     /// # Errors
     /// It can't be seen.
-    pub fn is_acknowledged(&self, revision: i64) -> Result<bool, StoreError> {
-        self.driver.is_acknowledged(revision).map_err(StoreError::Read)
+    pub fn host(&self) -> Result<Host, StoreError> {
+        self.driver.host().map_err(StoreError::Read)
     }
 
     /// The pool's revision: a number that every admin change raises.

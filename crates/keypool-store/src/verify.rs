@@ -12,9 +12,10 @@ use crate::counters::{mismatches, mismatches_statement};
 use crate::driver::{DriverError, Row, Statement};
 use crate::error::OpenStoreError;
 use crate::migrate::NEWEST;
-use crate::prospect::{Source, StoredValue, glance, stored_values};
+use crate::prospect::{Source, glance, living_values};
 use crate::recognise::Shape;
 use crate::settings::StoreSettings;
+use crate::values::StoredValue;
 
 /// What is looked at, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,7 +182,7 @@ impl Looking {
             }
         }
         progress(Check::Values);
-        match stored_values(&mut self.source, self.found.shape).await {
+        match living_values(&mut self.source, self.found.shape).await {
             Ok(values) => self.found.values = values,
             Err(error) => self.note(Check::Values, Err(error))?,
         }

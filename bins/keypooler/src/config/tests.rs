@@ -10,7 +10,6 @@ use std::time::Duration;
 use keypool_engine::Synchronous;
 use keypool_http::HttpSettings;
 
-use super::encryption::PlainText;
 use super::*;
 
 const TOKEN: &str = "an-admin-token-for-tests";

@@ -97,7 +97,7 @@ fn a_backup_taken_under_load_restores_to_a_sound_pool_that_misses_no_grant() {
         let (code, told, error) = report(folder.path(), &["verify", "--db", database], &[KEY]);
         assert_eq!((code, error.as_str()), (0, ""), "{told}");
         assert_eq!(
-            (&told["sound"], &told["keys"], &told["values"]["sealed"]),
+            (&told["sound"], &told["keys"], &told["values"]["current"]),
             (&true.into(), &4.into(), &8.into())
         );
         assert!(told["usage_events"].as_u64() >= Some(before.len() as u64), "{told}");

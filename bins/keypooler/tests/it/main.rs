@@ -19,6 +19,7 @@ mod migration;
 mod moving_over;
 mod prune;
 mod quick_start;
+mod reseal;
 mod rotation;
 mod secrets;
 mod serving;

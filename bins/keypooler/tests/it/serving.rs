@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 
 use crate::support::{ADMIN_TOKEN, Connection, Server, run};
 
@@ -187,9 +188,16 @@ fn requests_are_logged_unless_they_are_not_to_be() {
 /// Promise 8.
 #[test]
 fn leaves_no_core_dump() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path(), &[]);
-    let limits = fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
-    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-    assert_eq!(core.split_whitespace().filter(|word| *word == "0").count(), 2, "{core}");
+    // What it inherits allows one, as far as that can be had.
+    let limit = getrlimit(Resource::Core);
+    setrlimit(Resource::Core, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    for signal in [Signal::ABORT, Signal::SEGV] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = Server::start(folder.path(), &[]);
+        let limits = fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!(core.split_whitespace().filter(|word| *word == "0").count(), 2, "{core}");
+        let end = server.end_by(signal);
+        assert_eq!((end.signal(), end.core_dumped()), (Some(signal.as_raw()), false));
+    }
 }

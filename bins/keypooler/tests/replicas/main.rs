@@ -21,6 +21,7 @@ mod load;
 mod moving_over;
 mod no_answer;
 mod records;
+mod reseal;
 mod sampler;
 mod seed;
 mod stage;

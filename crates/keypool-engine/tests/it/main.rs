@@ -12,6 +12,7 @@ mod guests;
 mod key_patch;
 mod meters;
 mod readiness;
+mod reseal;
 mod restart;
 mod sealing;
 mod support;

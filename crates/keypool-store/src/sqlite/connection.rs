@@ -8,7 +8,7 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Row as _, TypeInfo, ValueRef};
 
 use super::Site;
-use crate::driver::{DriverError, Row, Statement, Touches, Value};
+use crate::driver::{DriverError, Row, Seat, Statement, Touches, Value};
 use crate::settings::Synchronous;
 
 /// Pages of the journal beyond which a commit folds it in by itself: SQLite's own number, and what leaves room for the
@@ -21,12 +21,24 @@ const LONGEST_JOURNAL_CHECKPOINTED: u32 = 4_000;
 pub(crate) enum Purpose {
     /// Changes the database; WAL, foreign keys, `secure_delete` and `synchronous` as asked for.
     Write,
+    /// The same beside a server, as a guest; what is set aside for a while stays in memory.
+    Visit,
     /// Reads beside the writer and cannot change anything.
     Read,
     /// Looks at a file without changing a byte of it.
     Look,
     /// The same, where a journal has to be played back first: SQLite then needs to write.
     LookAfterRecovery,
+}
+
+impl Purpose {
+    /// What the writing connection of one who has this seat is for.
+    pub(crate) fn of(seat: Seat) -> Purpose {
+        match seat {
+            Seat::Server => Purpose::Write,
+            Seat::Guest => Purpose::Visit,
+        }
+    }
 }
 
 /// A connection. Dropping it closes it: an open transaction is rolled back by SQLite.
@@ -46,19 +58,23 @@ impl Connection {
             Synchronous::Full => (SqliteSynchronous::Full, LONGEST_JOURNAL),
             Synchronous::Normal => (SqliteSynchronous::Normal, LONGEST_JOURNAL_CHECKPOINTED),
         };
-        let options = match purpose {
-            Purpose::Write => options
+        let writing = |options: SqliteConnectOptions| {
+            options
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(synchronous)
                 .foreign_keys(true)
                 .pragma("secure_delete", "ON")
-                .pragma("wal_autocheckpoint", longest_journal.to_string()),
+                .pragma("wal_autocheckpoint", longest_journal.to_string())
+        };
+        let options = match purpose {
+            Purpose::Write => writing(options),
+            Purpose::Visit => writing(options).pragma("temp_store", "MEMORY"),
             Purpose::Read => options.pragma("query_only", "ON"),
             Purpose::Look => options.read_only(true).pragma("temp_store", "MEMORY"),
             Purpose::LookAfterRecovery => options.pragma("temp_store", "MEMORY"),
         };
         let mut connection = Connection { inner: options.connect().await.map_err(driver_error)? };
-        if purpose == Purpose::Write {
+        if matches!(purpose, Purpose::Write | Purpose::Visit) {
             connection.confirm("PRAGMA journal_mode", "journal_mode", "wal").await?;
             let level = match site.synchronous {
                 Synchronous::Full => "2",

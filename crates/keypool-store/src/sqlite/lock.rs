@@ -1,16 +1,18 @@
-//! The lock that keeps a second server off a database file, and the note in it by which guests see how far the server
-//! has come. Owns the lock file; knows nothing of SQLite.
+//! The lock that keeps a second server off a database file, and the note in it by which the server tells its guests how far
+//! it has come. Owns the lock file; knows nothing of SQLite.
 //!
 //! The note is one line: the revision that the holder has taken over, twice, so that one that is read while it is written
-//! is not taken for another.
+//! is not taken for another; then what else it has to say.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::sleep;
+
+use crate::driver::Host;
 
 /// A guest that looks whether the lock is held holds it itself for an instant: it is tried again so often, so far apart.
 const TRIES: u32 = 10;
@@ -58,36 +60,34 @@ impl FileLock {
         Err(LockRefused::Held)
     }
 
-    /// Notes the revision that the holder has taken over.
-    pub(crate) fn note(&self, revision: i64) -> io::Result<()> {
-        self.file.write_all_at(format!("{revision:020} {revision:020}\n").as_bytes(), 0)
+    /// Notes the revision that the holder has taken over, and a remark that stays the same for as long as it holds the lock.
+    pub(crate) fn note(&self, revision: i64, remark: &str) -> io::Result<()> {
+        self.file.write_all_at(format!("{revision:020} {revision:020} {remark}\n").as_bytes(), 0)
     }
 }
 
-/// Whether whoever holds the lock of the database has taken over this revision, as far as there is anybody: one that takes
-/// the lock later reads the database later.
-pub(crate) fn is_noted(database: &Path, revision: i64) -> io::Result<bool> {
+/// What the holder of a database's lock has to say.
+pub(crate) fn host(database: &Path) -> io::Result<Host> {
     let path = beside(database, ".lock");
-    let noted = match fs::read_to_string(&path) {
-        Ok(text) => noted(&text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Host::Absent),
         Err(error) => return Err(error),
     };
-    if noted.is_some_and(|noted| noted >= revision) {
-        return Ok(true);
-    }
-    // A shared lock is enough to know, and does not keep another guest from knowing.
-    match File::open(&path)?.try_lock_shared() {
-        Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Ok(false),
+    let note = io::read_to_string(&file)?;
+    // A shared lock is enough to know whether anybody has it, and does not keep another guest from knowing.
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Host::Absent),
+        Err(TryLockError::WouldBlock) => Ok(read_note(&note).unwrap_or(Host::Silent)),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
-fn noted(text: &str) -> Option<i64> {
-    let (first, second) = text.trim_end().split_once(' ')?;
+fn read_note(note: &str) -> Option<Host> {
+    let mut words = note.strip_suffix('\n')?.splitn(3, ' ');
+    let (first, second, remark) = (words.next()?, words.next()?, words.next()?);
     let revision = first.parse().ok()?;
-    (first == second).then_some(revision)
+    (first == second).then(|| Host::Says { revision, remark: remark.to_owned() })
 }
 
 /// The file beside the database whose name goes on with `suffix`.
@@ -126,25 +126,27 @@ mod tests {
     async fn the_note_says_how_far_the_holder_has_come() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("pool.db");
-        let is_noted = |revision| is_noted(&database, revision).unwrap();
-        assert!(is_noted(7), "nobody ever held the lock");
+        let host = || host(&database).unwrap();
+        assert_eq!(host(), Host::Absent);
         let held = FileLock::take(&database).await.unwrap();
-        assert!(!is_noted(7));
-        held.note(6).unwrap();
-        assert!(is_noted(6) && !is_noted(7));
-        held.note(10).unwrap();
-        assert!(is_noted(7));
+        assert_eq!(host(), Host::Silent);
+        for revision in [6, 10] {
+            held.note(revision, "a remark").unwrap();
+            assert_eq!(host(), Host::Says { revision, remark: "a remark".to_owned() });
+        }
         drop(held);
-        assert!(is_noted(11), "nobody holds it any more");
+        assert_eq!(host(), Host::Absent, "whatever the note says");
         let _held = FileLock::take(&database).await.unwrap();
-        assert!(!is_noted(6), "the note of the holder before does not count");
+        assert_eq!(host(), Host::Silent, "the note of the holder before does not count");
     }
 
     #[test]
     fn a_note_that_was_read_while_it_was_written_is_none() {
-        assert_eq!(noted("00099 00099\n"), Some(99));
-        for text in ["", "00099", "00199 00100\n", "x x\n", "00099 0009"] {
-            assert_eq!(noted(text), None, "{text:?}");
+        let says = |remark: &str| Some(Host::Says { revision: 99, remark: remark.to_owned() });
+        assert_eq!(read_note("00099 00099 \n"), says(""));
+        assert_eq!(read_note("00099 00099 a b\n"), says("a b"));
+        for note in ["", "00099", "00199 00100 \n", "x x \n", "00099 00099 a"] {
+            assert_eq!(read_note(note), None, "{note:?}");
         }
     }
 }

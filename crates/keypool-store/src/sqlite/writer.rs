@@ -9,7 +9,8 @@ use super::Site;
 use super::checkpointer::Checkpointer;
 use super::connection::{Connection, Purpose};
 use super::lock::FileLock;
-use crate::driver::{DriverError, Statement};
+use super::wiping::wipe;
+use crate::driver::{DriverError, Seat, Statement};
 
 type Answer = oneshot::Sender<Result<(), DriverError>>;
 
@@ -22,8 +23,10 @@ pub(crate) enum Order {
     Script(&'static str, Answer),
     /// Rebuild the file and fold its journal in.
     Tidy(Answer),
-    /// Note for guests that this revision is taken over.
-    Acknowledge(i64, Answer),
+    /// Note for guests how far everything is taken over, and a remark.
+    Acknowledge(i64, String, Answer),
+    /// Write these tables anew and cut the journal off.
+    WipeRemains(&'static [&'static str], Answer),
     /// Close the file and end.
     Close(Answer),
 }
@@ -55,8 +58,11 @@ impl Writer {
                 Order::Tidy(answer) => {
                     let _ = answer.send(self.tidy().await);
                 }
-                Order::Acknowledge(revision, answer) => {
-                    let _ = answer.send(self.acknowledge(revision));
+                Order::Acknowledge(revision, remark, answer) => {
+                    let _ = answer.send(self.acknowledge(revision, &remark));
+                }
+                Order::WipeRemains(tables, answer) => {
+                    let _ = answer.send(self.wipe_remains(tables).await);
                 }
                 Order::Close(answer) => {
                     self.close().await;
@@ -90,15 +96,26 @@ impl Writer {
         self.keep(connection, outcome).await
     }
 
-    fn acknowledge(&self, revision: i64) -> Result<(), DriverError> {
-        let noted = self.lock.as_ref().map_or(Ok(()), |lock| lock.note(revision));
+    fn seat(&self) -> Seat {
+        if self.lock.is_some() { Seat::Server } else { Seat::Guest }
+    }
+
+    fn acknowledge(&self, revision: i64, remark: &str) -> Result<(), DriverError> {
+        let noted = self.lock.as_ref().map_or(Ok(()), |lock| lock.note(revision, remark));
         noted.map_err(|error| DriverError::Broken(Box::new(error)))
+    }
+
+    async fn wipe_remains(&mut self, tables: &[&'static str]) -> Result<(), DriverError> {
+        let mut connection = self.take().await?;
+        let outcome = wipe(&mut connection, tables).await;
+        connection.close().await;
+        outcome
     }
 
     async fn take(&mut self) -> Result<Connection, DriverError> {
         match self.connection.take() {
             Some(connection) => Ok(connection),
-            None => Connection::open(&self.site, Purpose::Write)
+            None => Connection::open(&self.site, Purpose::of(self.seat()))
                 .await
                 .map_err(|error| DriverError::Unreachable(Box::new(error))),
         }

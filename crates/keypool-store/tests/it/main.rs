@@ -17,6 +17,7 @@ mod opening;
 mod prune;
 mod records;
 mod refused;
+mod reseal;
 mod snapshot;
 mod support;
 mod takeover;

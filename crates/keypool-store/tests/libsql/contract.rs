@@ -14,6 +14,8 @@ mod key_updates;
 mod prune;
 #[path = "../it/records.rs"]
 mod records;
+#[path = "../it/reseal.rs"]
+mod reseal;
 #[path = "../it/snapshot.rs"]
 mod snapshot;
 #[path = "../it/usage.rs"]

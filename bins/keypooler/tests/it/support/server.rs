@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -38,6 +38,31 @@ pub(crate) fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)
             signal(id, Signal::KILL);
             panic!("it was to end by itself, and does not");
         }
+    }
+}
+
+/// A command that runs, and is killed when dropped.
+pub(crate) struct Running(Child);
+
+impl Running {
+    /// Starts the binary; what it says goes nowhere.
+    pub(crate) fn start(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = command(folder, arguments, environment);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        Self(child.expect("the binary starts"))
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.0.try_wait().expect("a child can be asked").is_some()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only where it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -163,6 +188,17 @@ impl Server {
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("the server still runs");
         self.wait();
+    }
+
+    /// Ends it by a signal, sent until it does: Rust lets a first SIGSEGV pass that no fault raised.
+    pub(crate) fn end_by(&mut self, signal: Signal) -> ExitStatus {
+        loop {
+            self.signal(signal);
+            if let Some(end) = self.child.try_wait().expect("a child can be asked") {
+                return end;
+            }
+            thread::yield_now();
+        }
     }
 
     /// Waits for its end and gives its exit code, if no signal ended it.
