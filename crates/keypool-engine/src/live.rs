@@ -2,6 +2,7 @@
 //! microseconds, without waiting.
 
 mod apply;
+mod pending;
 mod questions;
 mod take_over;
 mod vitals;
@@ -12,9 +13,10 @@ use std::time::Duration;
 
 use keypool_core::{Access, FeatureNo, Pool, Refusal as CoreRefusal, ReplicaNo, Timestamp};
 use keypool_crypto::Fingerprint;
-use keypool_store::{ChangeKind, ChangeRecord, Origin};
+use keypool_store::ChangeKind;
 use tokio::sync::oneshot;
 
+pub(crate) use self::pending::{PendingChange, Planned};
 pub(crate) use self::questions::About;
 use self::questions::Question;
 pub(crate) use self::take_over::Refitted;
@@ -38,28 +40,8 @@ const MOST_QUESTIONS: usize = 10_000;
 /// How often the database may overrule one draw before it is given up. Each time another replica got on meanwhile.
 const MOST_OVERRULED: u32 = 64;
 
-/// A change that was decided on, with what is put on record of it.
-pub(crate) struct Planned {
-    pub(crate) what: ChangeKind,
-    pub(crate) records: Arc<[ChangeRecord]>,
-    /// Those of the values that are new.
-    pub(crate) fingerprints: Arc<[Fingerprint]>,
-}
-
-/// Decides a change on the pool as it stands when its turn has come.
-pub(crate) type Plan = Box<dyn Fn(&Live) -> Result<Planned, AdminError> + Send>;
-/// Answers whoever asked for the change, with the pool as it stands then.
-pub(crate) type Done = Box<dyn FnOnce(Result<&Live, AdminError>) + Send>;
-
 /// Whom to tell that memory is what the database has.
 pub(crate) type Confirmation = oneshot::Sender<Result<(), Unavailable>>;
-
-/// A change that waits for its turn.
-pub(crate) struct PendingChange {
-    pub(crate) origin: Origin,
-    pub(crate) plan: Plan,
-    pub(crate) done: Done,
-}
 
 /// What the committer does next.
 pub(crate) enum Work {
@@ -97,18 +79,6 @@ pub(crate) struct Live {
     questions: Vec<Question>,
     /// Whoever waits for memory to be what the database has, which the committer sees to.
     confirmations: Vec<Confirmation>,
-}
-
-impl Planned {
-    /// A change of one thing.
-    pub(crate) fn one(what: ChangeKind, record: ChangeRecord) -> Self {
-        Self::of(what, Arc::new([record]))
-    }
-
-    /// A change of several things.
-    pub(crate) fn of(what: ChangeKind, records: Arc<[ChangeRecord]>) -> Self {
-        Self { what, records, fingerprints: Arc::new([]) }
-    }
 }
 
 impl Live {

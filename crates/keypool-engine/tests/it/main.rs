@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on fails")]
 
 mod admin;
+mod agreement;
 mod concurrency;
 mod consumers;
 mod counts;
 mod draws;
+mod duplicates;
 mod faults;
 mod guests;
 mod key_patch;
