@@ -31,7 +31,7 @@ pub(crate) fn ci() -> anyhow::Result<()> {
 
 /// Whether licences, bans and sources were checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Licences {
+pub(crate) enum Licences {
     Checked,
     /// There is no cargo-deny.
     NotChecked,
@@ -48,7 +48,11 @@ fn last_line(licences: Licences, contract: Contract) -> String {
     line
 }
 
-fn licences() -> anyhow::Result<Licences> {
+/// Checks what is depended on, where cargo-deny is installed.
+///
+/// # Errors
+/// If it finds something.
+pub(crate) fn licences() -> anyhow::Result<Licences> {
     if !Cargo::new(&["deny", "--version"]).succeeds() {
         return Ok(Licences::NotChecked);
     }

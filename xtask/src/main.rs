@@ -1,11 +1,13 @@
-//! What operators and maintainers run: `cargo xtask ci`, `cargo xtask bench`, and every command of the binary, such as
-//! `cargo xtask migrate`.
+//! What operators and maintainers run: `cargo xtask ci`, `cargo xtask bench`, `cargo xtask dist`, `cargo xtask release`, and
+//! every command of the binary, such as `cargo xtask migrate`.
 
 mod bench;
 mod ci;
 mod contract;
+mod dist;
 mod edges;
 mod operate;
+mod release;
 mod run;
 
 use std::ffi::OsString;
@@ -33,6 +35,10 @@ enum Task {
     Contract,
     /// Measure the release binary under load, beside bare hyper
     Bench(bench::Arguments),
+    /// Build what is released: a static binary, the archive and the Debian package with it, checksums
+    Dist(dist::Arguments),
+    /// Check whether this commit can be released, and tag it
+    Release(release::Arguments),
     /// The server that `bench` compares with
     #[command(hide = true)]
     BareHyper,
@@ -54,6 +60,8 @@ fn main() -> anyhow::Result<ExitCode> {
             }
         }
         Task::Bench(arguments) => bench::bench(arguments)?,
+        Task::Dist(arguments) => dist::dist(arguments)?,
+        Task::Release(arguments) => release::release(&arguments)?,
         Task::BareHyper => bench::bare::serve()?,
         Task::LibsqlServer(arguments) => bench::serve_database(&arguments)?,
     }

@@ -1,7 +1,7 @@
 //! Runs cargo on the workspace, and says what it runs.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use anyhow::{Context as _, bail};
@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 #[derive(Debug)]
 pub(crate) struct Cargo {
     arguments: Vec<OsString>,
-    environment: Vec<(&'static str, &'static str)>,
+    environment: Vec<(OsString, OsString)>,
     /// Where it runs; where xtask was called, if it is none.
     folder: Option<PathBuf>,
 }
@@ -33,9 +33,14 @@ impl Cargo {
         self
     }
 
-    pub(crate) fn env(mut self, name: &'static str, value: &'static str) -> Self {
-        self.environment.push((name, value));
+    pub(crate) fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.environment.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
+    }
+
+    /// In another folder, such as a copy of the workspace.
+    pub(crate) fn folder(self, folder: &Path) -> Self {
+        Self { folder: Some(folder.to_owned()), ..self }
     }
 
     /// Runs it with this process's output.
@@ -86,7 +91,9 @@ impl Cargo {
 
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO"));
-        command.args(&self.arguments).envs(self.environment.iter().copied());
+        command
+            .args(&self.arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }

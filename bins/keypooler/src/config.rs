@@ -233,4 +233,6 @@ fn warnings(admin: Option<&SecretString>, previous: Option<&SecretString>) -> Ve
 }
 
 #[cfg(test)]
+mod packaged;
+#[cfg(test)]
 mod tests;

@@ -2,10 +2,12 @@
 //!
 //! A flag's value is text here; configuration reads it by the code that reads the variable's.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use keypool_http::Question;
 
 use crate::config::{ConfigError, Mode, Place};
 use crate::key_file::Format;
@@ -63,6 +65,9 @@ pub(crate) enum Command {
     /// Copy a whole pool between SQLite files and libSQL databases, and compare the two
     #[command(after_help = COPYING)]
     Copy(CopyFlags),
+    /// Ask the server on this machine how it is, as health checks do
+    #[command(after_help = ASKING)]
+    Health(HealthFlags),
     /// Print a new token that is fit to be an ADMIN_TOKEN, and nothing else
     #[command(after_help = TOKEN_HELP)]
     Token,
@@ -72,9 +77,18 @@ pub(crate) enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Write the manual pages into a folder
+    #[command(hide = true)]
+    Manual {
+        /// The folder
+        folder: PathBuf,
+    },
 }
 
 const SERVING: &str = "Examples:\n  keypooler --dev\n  ADMIN_TOKEN_FILE=admin-token keypooler --db ./data/pool.db --port 8080";
+
+const ASKING: &str = "It reads SERVER_HOST and SERVER_PORT as the server does, and waits for 4 seconds. Exit code 0 is yes (the \
+    answer is 200); 3 is no, or no answer.\n\nExamples:\n  keypooler health\n  keypooler health --ready --port 9090";
 
 const TOKEN_HELP: &str = "256 random bits in the form of a consumer's token, so that scanners find one that leaked. It is kept nowhere.\n\n\
     Example:\n  (umask 077; keypooler token >admin-token)\n  ADMIN_TOKEN_FILE=admin-token keypooler";
@@ -304,6 +318,25 @@ pub(crate) struct CopyFlags {
     pub(crate) json: bool,
 }
 
+/// Flags of `health`.
+#[derive(Debug, Args)]
+pub(crate) struct HealthFlags {
+    #[command(flatten)]
+    pub(crate) general: GeneralFlags,
+    /// IP address that the server listens on [env: SERVER_HOST] [default: ::, both families]
+    #[arg(long, value_name = "ADDRESS")]
+    host: Option<String>,
+    /// Port that the server listens on [env: SERVER_PORT] [default: 8080]
+    #[arg(long)]
+    port: Option<String>,
+    /// Ask whether it could record a draw (/ready), not just whether it answers (/health)
+    #[arg(long)]
+    pub(crate) ready: bool,
+    /// Report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Flags of every command that is about one database.
 #[derive(Debug, Args)]
 pub(crate) struct SharedFlags {
@@ -351,6 +384,11 @@ impl CommandLine {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Self::command(), env!("CARGO_PKG_NAME"), &mut script);
         script
+    }
+
+    /// Writes a manual page for each command into a folder.
+    pub(crate) fn write_manual(folder: &Path) -> io::Result<()> {
+        clap_mangen::generate_to(Self::command(), folder)
     }
 
     /// What to do; to serve where nothing was said.
@@ -407,6 +445,19 @@ impl ImportFlags {
     /// The format that is asked for.
     pub(crate) fn format(&self) -> Format {
         self.format.or(Format::of(&self.file)).unwrap_or(Format::Json)
+    }
+}
+
+impl HealthFlags {
+    /// What is asked.
+    pub(crate) fn question(&self) -> Question {
+        if self.ready { Question::Ready } else { Question::Health }
+    }
+
+    /// The settings that were given, by their variables' names.
+    pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {
+        let own = given([("SERVER_HOST", &self.host), ("SERVER_PORT", &self.port)]);
+        self.general.settings().into_iter().chain(own).collect()
     }
 }
 
@@ -513,7 +564,7 @@ mod tests {
         let line: Vec<&str> = line.split(' ').collect();
         let Ok(Command::Copy(flags)) = command(&line) else { panic!("copy is not read") };
         assert_eq!((flags.from().text, flags.from().token_file), ("a.db", None));
-        let token_file = Some(std::path::Path::new("c"));
+        let token_file = Some(Path::new("c"));
         assert_eq!((flags.to().text, flags.to().token_file), ("libsql://b", token_file));
         assert_eq!(flags.general.settings(), [("LOG_FORMAT", "pretty".to_owned())]);
         for line in [&["copy", "--from", "a"][..], &["copy", "--to", "b"], &["copy", "--db", "c"]] {

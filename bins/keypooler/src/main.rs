@@ -7,6 +7,7 @@ mod dev;
 mod exit;
 mod export;
 mod flags;
+mod health;
 mod import;
 mod key_file;
 mod limits;
@@ -24,17 +25,20 @@ mod token;
 mod values_told;
 mod verify;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap_complete::Shell;
 use keypool_engine::Timestamp;
 
-use config::{ConfigError, ConfigFile, CopySettings, Mode, Settings, Sources, environment};
+use config::{
+    ConfigError, ConfigFile, CopySettings, Mode, ServerSettings, Settings, Sources, environment,
+};
 use exit::Outcome;
 use flags::{
-    BackupFlags, Command, CommandLine, CopyFlags, ExportFlags, GeneralFlags, ImportFlags,
-    MigrateFlags, PruneFlags, ResealFlags, RestoreFlags, ServeFlags, SharedFlags,
+    BackupFlags, Command, CommandLine, CopyFlags, ExportFlags, GeneralFlags, HealthFlags,
+    ImportFlags, MigrateFlags, PruneFlags, ResealFlags, RestoreFlags, ServeFlags, SharedFlags,
 };
 use logging::LogTo;
 use report::Form;
@@ -51,8 +55,10 @@ enum Task {
     Prune(Box<Settings>, Timestamp, PruneFlags),
     Reseal(Box<Settings>, ResealFlags),
     Copy(CopySettings, Form),
+    Health(ServerSettings, HealthFlags),
     Token,
     Completions(Shell),
+    Manual(PathBuf),
 }
 
 fn main() -> ExitCode {
@@ -106,10 +112,16 @@ async fn carry_out(task: Task) -> anyhow::Result<Outcome> {
         Task::Prune(settings, before, flags) => prune::prune(*settings, before, flags).await?,
         Task::Reseal(settings, flags) => return reseal::reseal(*settings, &flags).await,
         Task::Copy(settings, form) => copy::copy(settings, form).await?,
+        Task::Health(server, flags) => {
+            return health::health(&server, flags.question(), Form::of(flags.json)).await;
+        }
         Task::Token => token::token()?,
         Task::Completions(shell) => {
             let script = CommandLine::completions(shell);
             report::write(&script).context("the script could not be written to standard output")?;
+        }
+        Task::Manual(folder) => {
+            CommandLine::write_manual(&folder).context("the manual could not be written")?;
         }
     }
     Ok(Outcome::Done)
@@ -144,8 +156,13 @@ impl Task {
                 Self::Reseal(Box::new(settings), flags)
             }
             Command::Copy(flags) => Self::Copy(read_copy(&flags)?, Form::of(flags.json)),
+            Command::Health(flags) => {
+                let sources = sources(&flags.general, flags.settings(), Mode::Command)?;
+                Self::Health(ServerSettings::of_running(&sources)?, flags)
+            }
             Command::Token => Self::Token,
             Command::Completions { shell } => Self::Completions(shell),
+            Command::Manual { folder } => Self::Manual(folder),
         })
     }
 
@@ -161,7 +178,7 @@ impl Task {
             | Self::Reseal(settings, _)
             | Self::Restore(settings, _) => (settings.log, settings.warnings.as_slice()),
             Self::Copy(settings, _) => (settings.log, [].as_slice()),
-            Self::Token | Self::Completions(_) => return,
+            Self::Health(..) | Self::Token | Self::Completions(_) | Self::Manual(_) => return,
         };
         // What a command says on standard output is its report.
         let to = if matches!(self, Self::Serve(..)) { LogTo::Output } else { LogTo::Error };

@@ -6,6 +6,7 @@ use keypool_http::HttpSettings;
 
 use super::error::ConfigError;
 use super::layers::Layers;
+use super::sources::Sources;
 use super::values;
 
 /// Where the server listens, and how it serves.
@@ -24,6 +25,21 @@ pub(crate) enum Port {
     Asked(u16),
     /// Nobody asked for this one.
     Default(u16),
+}
+
+impl ServerSettings {
+    /// Reads those of a server that runs already, for whoever wants to call it.
+    pub(crate) fn of_running(sources: &Sources) -> Result<Self, ConfigError> {
+        let layers = Layers::merge(sources)?;
+        let server = read(&layers, false)?;
+        let (Port::Asked(port) | Port::Default(port)) = server.port;
+        if port == 0 {
+            let blame = layers.blame("SERVER_PORT");
+            let error = format!("{blame} is any free port: say which one it took");
+            return Err(ConfigError::new(error));
+        }
+        Ok(server)
+    }
 }
 
 /// Reads them.

@@ -121,3 +121,17 @@ fn a_report_is_one_json_object_and_what_is_logged_goes_elsewhere() {
         (&Value::Array(vec![]), &false.into())
     );
 }
+
+#[test]
+fn the_manual_has_a_page_for_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, out, error) = said(folder.path(), &["manual", "."], &[]);
+    assert_eq!((code, out.as_str(), error.as_str()), (0, "", ""));
+    let page = |name: &str| fs::read_to_string(folder.path().join(name)).expect(name);
+    assert!(page("keypooler.1").contains("Serves pooled API keys"));
+    for command in commands(folder.path()) {
+        let page = page(&format!("keypooler-{command}.1"));
+        assert!(page.contains(".SH SYNOPSIS"), "{page}");
+    }
+    assert_eq!(said(folder.path(), &["manual", "nowhere"], &[]).0, 1);
+}

@@ -12,6 +12,7 @@ mod configuration;
 #[cfg(feature = "libsql")]
 mod copy;
 mod development;
+mod health;
 mod keys;
 mod kill;
 mod load;
