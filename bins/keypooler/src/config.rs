@@ -108,7 +108,7 @@ impl Settings {
             admin_token_is_in_environment: layers.is_in_environment("ADMIN_TOKEN"),
             admin_token,
             previous_admin_token,
-            server: server::read(&layers, log.requests)?,
+            server: server::read(&layers, sources.mode, log.requests)?,
             log,
         })
     }

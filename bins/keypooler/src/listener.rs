@@ -1,96 +1,118 @@
-//! The socket that the server listens on: taken early, so that a taken port is known before anything
-//! else is touched, and opened late, when there is something to serve.
+//! Where the server listens: an address, a socket in the file system, and what a supervisor hands over.
+
+mod handed_over;
+mod tcp;
+mod unix;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use anyhow::Context;
+use keypool_http::{Listener, Tls};
+use tokio::net::{TcpListener, UnixListener};
 
-/// Connections that wait to be accepted.
-const BACKLOG: i32 = 1024;
+use crate::config::{Mode, Port, ServerSettings};
+use handed_over::HandedOver;
+use tcp::TcpAddress;
+use unix::{SocketFile, UnixPlace};
 
-/// A socket that has its address but does not listen yet.
+pub(crate) use handed_over::{HandedOver as Activated, take as take_handed_over};
+
+/// What was taken to listen on, before anything is served.
 #[derive(Debug)]
-pub(crate) struct Listener {
-    socket: Socket,
+pub(crate) struct Places {
+    tcp: Option<TcpAddress>,
+    unix: Option<UnixPlace>,
+    handed_over: Vec<HandedOver>,
 }
 
-impl Listener {
-    /// Takes an address. `::` stands for all addresses of both families, or of version 4 alone where
-    /// there is no version 6.
+/// What listens.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    pub(crate) listeners: Vec<Listener>,
+    /// The address that was asked for, or one that was handed over.
+    pub(crate) address: Option<SocketAddr>,
+    /// Goes when serving ends.
+    pub(crate) socket_file: Option<SocketFile>,
+}
+
+impl Places {
+    /// Takes all that is asked for. The address is taken if somebody asks for it, or for nothing else.
     ///
     /// # Errors
     ///
-    /// Fails where the address is not this machine's, or its port is taken.
-    pub(crate) fn bind(host: IpAddr, port: u16) -> io::Result<Self> {
-        let is_any_v6 = matches!(host, IpAddr::V6(host) if host.is_unspecified());
-        match bind(SocketAddr::new(host, port)) {
-            Err(error) if is_any_v6 && is_unknown_family(&error) => {
-                tracing::info!("there is no IPv6 here: listening on all IPv4 addresses alone");
-                bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port))
+    /// One of them is taken, or can't be had.
+    pub(crate) fn take(
+        server: &ServerSettings,
+        handed_over: Vec<HandedOver>,
+        mode: Mode,
+    ) -> anyhow::Result<Self> {
+        let is_elsewhere = server.socket.is_some() || !handed_over.is_empty();
+        let is_tcp_wanted = server.is_address_asked || !is_elsewhere || mode == Mode::Dev;
+        let tcp = is_tcp_wanted.then(|| bind(server, mode)).transpose()?;
+        let unix = server.socket.as_deref().map(|path| {
+            let place = UnixPlace::look(path);
+            place.with_context(|| format!("can't listen on {} (SERVER_SOCKET)", path.display()))
+        });
+        Ok(Self { tcp, unix: unix.transpose()?, handed_over })
+    }
+
+    /// Begins to listen, and says so. Peers of addresses speak TLS if there is a certificate.
+    ///
+    /// # Errors
+    ///
+    /// One was taken in the meantime.
+    pub(crate) fn listen(self, tls: Option<&Tls>) -> anyhow::Result<Listening> {
+        let of_tcp = |listener: TcpListener| match tls {
+            Some(tls) => Listener::Tls(listener, tls.clone()),
+            None => Listener::Tcp(listener),
+        };
+        let with = if tls.is_some() { " with TLS" } else { "" };
+        let mut listening = Listening { listeners: Vec::new(), address: None, socket_file: None };
+        if let Some(tcp) = self.tcp {
+            let listener = tcp.listen().context("the port was taken in the meantime")?;
+            let address = listener.local_addr().context("the socket has no address")?;
+            tracing::info!("listening on {address}{with}");
+            listening.address = Some(address);
+            listening.listeners.push(of_tcp(listener));
+        }
+        if let Some(unix) = self.unix {
+            let (listener, file) = unix.listen().context("SERVER_SOCKET can't be listened on")?;
+            tracing::info!("listening on {}", file.path().display());
+            listening.socket_file = Some(file);
+            listening.listeners.push(Listener::Unix(listener));
+        }
+        for socket in self.handed_over {
+            match socket.address() {
+                Some(address) => tracing::info!("listening on {address}{with}, as handed over"),
+                None => tracing::info!("listening on a socket, as handed over"),
             }
-            bound => bound,
+            listening.address = listening.address.or(socket.address());
+            let listener = match socket {
+                HandedOver::Tcp(listener) => TcpListener::from_std(listener).map(of_tcp),
+                HandedOver::Unix(listener) => UnixListener::from_std(listener).map(Listener::Unix),
+            };
+            listening.listeners.push(listener.context("what was handed over can't be used")?);
         }
-    }
-
-    /// Begins to listen.
-    ///
-    /// # Errors
-    ///
-    /// Fails where another process began to listen there in the meantime.
-    pub(crate) fn listen(self) -> io::Result<TcpListener> {
-        self.socket.listen(BACKLOG)?;
-        TcpListener::from_std(self.socket.into())
+        Ok(listening)
     }
 }
 
-fn bind(address: SocketAddr) -> io::Result<Listener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(false)?;
-    }
-    // A restart must not wait for the last run's connections to be forgotten.
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    Ok(Listener { socket })
-}
-
-/// Whether the machine has no IPv6, rather than the address being taken.
-fn is_unknown_family(error: &io::Error) -> bool {
-    // EAFNOSUPPORT has no kind of its own in the standard library.
-    let no_family = rustix::io::Errno::AFNOSUPPORT.raw_os_error();
-    error.raw_os_error() == Some(no_family) || error.kind() == io::ErrorKind::AddrNotAvailable
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::{Ipv6Addr, TcpStream};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn all_addresses_are_those_of_both_families() {
-        let listener = Listener::bind(Ipv6Addr::UNSPECIFIED.into(), 0).unwrap().listen().unwrap();
-        let port = listener.local_addr().unwrap().port();
-        assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
-        if listener.local_addr().unwrap().is_ipv6() {
-            assert!(TcpStream::connect((Ipv6Addr::LOCALHOST, port)).is_ok());
+/// Takes the port; in development another one where it is taken and nobody asked for it.
+fn bind(server: &ServerSettings, mode: Mode) -> anyhow::Result<TcpAddress> {
+    let (Port::Asked(port) | Port::Default(port)) = server.port;
+    let bound = match TcpAddress::bind(server.host, port) {
+        Err(error) if mode == Mode::Dev && is_taken(server, &error) => {
+            TcpAddress::bind(server.host, 0)
         }
-    }
+        bound => bound,
+    };
+    bound.with_context(|| {
+        let address = SocketAddr::new(server.host, port);
+        format!("can't listen on {address} (SERVER_HOST, SERVER_PORT)")
+    })
+}
 
-    #[tokio::test]
-    async fn a_taken_port_is_known_before_listening() {
-        let first = Listener::bind(Ipv4Addr::LOCALHOST.into(), 0).unwrap().listen().unwrap();
-        let port = first.local_addr().unwrap().port();
-        let error = Listener::bind(Ipv4Addr::LOCALHOST.into(), port).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
-    }
-
-    #[test]
-    fn a_missing_family_is_not_a_taken_port() {
-        assert!(!is_unknown_family(&io::Error::from(io::ErrorKind::AddrInUse)));
-        assert!(is_unknown_family(&io::Error::from_raw_os_error(97)));
-    }
+fn is_taken(server: &ServerSettings, error: &io::Error) -> bool {
+    matches!(server.port, Port::Default(_)) && error.kind() == io::ErrorKind::AddrInUse
 }

@@ -16,15 +16,18 @@ mod logging;
 mod migrate;
 mod progress;
 mod prune;
+mod reload;
 mod report;
 mod reseal;
 mod restore;
 mod serve;
 mod signals;
+mod supervisor;
 mod token;
 mod values_told;
 mod verify;
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -40,8 +43,12 @@ use flags::{
     BackupFlags, Command, CommandLine, CopyFlags, ExportFlags, GeneralFlags, HealthFlags,
     ImportFlags, MigrateFlags, PruneFlags, ResealFlags, RestoreFlags, ServeFlags, SharedFlags,
 };
+use listener::Activated;
 use logging::LogTo;
 use report::Form;
+
+/// What a supervisor handed over to listen on.
+type HandedOver = io::Result<Vec<Activated>>;
 
 /// What is to be done, with the settings for it.
 enum Task {
@@ -64,6 +71,7 @@ enum Task {
 fn main() -> ExitCode {
     limits::forbid_core_dumps();
     limits::raise_open_files();
+    let handed_over = listener::take_handed_over();
     let command = match CommandLine::read() {
         Ok(command) => command,
         Err(error) => return exit::misused(&error),
@@ -75,7 +83,7 @@ fn main() -> ExitCode {
 
     task.start_logging();
     let serves = matches!(task, Task::Serve(..));
-    match run(task) {
+    match run(task, handed_over) {
         Ok(outcome) => outcome.into(),
         Err(error) => {
             if serves {
@@ -87,21 +95,23 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(task: Task) -> anyhow::Result<Outcome> {
+async fn run(task: Task, handed_over: HandedOver) -> anyhow::Result<Outcome> {
     if matches!(task, Task::Serve(..)) {
-        return Box::pin(carry_out(task)).await;
+        return Box::pin(carry_out(task, handed_over)).await;
     }
     // What is dropped halfway takes its unfinished files with it.
     tokio::select! {
-        outcome = Box::pin(carry_out(task)) => outcome,
+        outcome = Box::pin(carry_out(task, handed_over)) => outcome,
         name = signals::interruption() => bail!("ended by {}", name?),
     }
 }
 
-async fn carry_out(task: Task) -> anyhow::Result<Outcome> {
+async fn carry_out(task: Task, handed_over: HandedOver) -> anyhow::Result<Outcome> {
     match task {
         Task::Serve(settings, flags) => {
-            serve::serve(*settings, flags.accept_clock, flags.mode()).await?;
+            let activated =
+                handed_over.context("LISTEN_FDS: what was handed over can't be used")?;
+            serve::serve(*settings, activated, flags.accept_clock, flags.mode()).await?;
         }
         Task::Migrate(settings, flags) => return migrate::migrate(*settings, &flags).await,
         Task::Verify(settings, form) => return verify::verify(*settings, form).await,

@@ -1,29 +1,33 @@
 //! Serves: takes the port, opens the pool, answers until it is asked to drain or can't go on, closes.
 
 use std::future;
-use std::io;
-use std::net::SocketAddr;
 
 use anyhow::{Context, bail};
 use keypool_engine::{Broken, Clock, Engine, EngineSettings, Token, TokenDigest};
 use keypool_http::{App, Drained, HttpSettings};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::{Mode, Port, ServerSettings, Settings};
+use crate::config::{Mode, ServerSettings, Settings};
 use crate::dev::{self, AdminShown, Tour};
 use crate::limits;
-use crate::listener::Listener;
+use crate::listener::{Activated, Listening, Places};
+use crate::reload::{self, Hangups};
 use crate::signals::Signals;
+use crate::supervisor;
 
 /// Serves until a signal asks for the end, or the engine broke: then it fails, for a supervisor to start it again.
 pub(crate) async fn serve(
     settings: Settings,
+    activated: Vec<Activated>,
     accept_clock: bool,
     mode: Mode,
 ) -> anyhow::Result<()> {
     let (_signals, drain) = Signals::watch().context("signals can't be watched")?;
+    // Who tries it out and closes the terminal does not want it to go on.
+    let hangups = (mode == Mode::Serve).then(Hangups::watch);
+    let hangups = hangups.transpose().context("signals can't be watched")?;
     // Before the database is touched: another program may still serve it on this port.
-    let listener = bind(&settings.server, mode)?;
+    let places = Places::take(&settings.server, activated, mode)?;
     let admin_shown = match (&settings.admin_token, settings.admin_token_is_in_environment) {
         (None, _) => AdminShown::Plain,
         (Some(_), true) => AdminShown::Variable,
@@ -47,19 +51,29 @@ pub(crate) async fn serve(
     })
     .await?;
 
-    let listener = listener.listen().context("the port was taken in the meantime")?;
-    let address = listener.local_addr().context("the socket has no address")?;
-    tracing::info!(database, "listening on {address}");
+    let ServerSettings { tls, http, .. } = settings.server;
+    let Listening { listeners, address, socket_file } = places.listen(tls.as_ref())?;
+    tracing::info!(database, "serving");
+    supervisor::ready();
 
-    let http = HttpSettings { metrics_token: settings.metrics_token, ..settings.server.http };
+    let http = HttpSettings { metrics_token: settings.metrics_token, ..http };
     let app = App::new(engine.clone(), &within_open_files(http));
-    let end = end(drain.asked(), engine.broken());
-    let serving = keypool_http::serve(app, vec![listener.into()], end);
-    let drained = if let Some(admin_token) = &shown_token {
-        let tour = Tour { address, database: &database, admin_token, admin_shown };
-        tokio::join!(serving, dev::show(tour)).0
-    } else {
-        serving.await
+    let end = async {
+        end(drain.asked(), engine.broken()).await;
+        supervisor::stopping();
+        drop(socket_file);
+    };
+    let show = async {
+        if let (Some(admin_token), Some(address)) = (&shown_token, address) {
+            let tour = Tour { address, database: &database, admin_token, admin_shown };
+            dev::show(tour).await;
+        }
+    };
+    let serving = async { tokio::join!(keypool_http::serve(app, listeners, end), show).0 };
+    let drained = tokio::select! {
+        drained = serving => drained,
+        () = reload::keep_fresh(hangups, tls.as_ref()) => unreachable!("it goes on for ever"),
+        () = supervisor::keep_alive() => unreachable!("it goes on for ever"),
     };
     engine.close().await;
     report(drained);
@@ -105,25 +119,6 @@ fn within_open_files(settings: HttpSettings) -> HttpSettings {
     }
     let max_connections = Some(asked.map_or(possible, |asked| asked.min(possible)));
     HttpSettings { max_connections, ..settings }
-}
-
-/// Takes the port; in development another one where it is taken and nobody asked for it.
-fn bind(server: &ServerSettings, mode: Mode) -> anyhow::Result<Listener> {
-    let (Port::Asked(port) | Port::Default(port)) = server.port;
-    let bound = match Listener::bind(server.host, port) {
-        Err(error) if mode == Mode::Dev && is_taken(server, &error) => {
-            Listener::bind(server.host, 0)
-        }
-        bound => bound,
-    };
-    bound.with_context(|| {
-        let address = SocketAddr::new(server.host, port);
-        format!("can't listen on {address} (SERVER_HOST, SERVER_PORT)")
-    })
-}
-
-fn is_taken(server: &ServerSettings, error: &io::Error) -> bool {
-    matches!(server.port, Port::Default(_)) && error.kind() == io::ErrorKind::AddrInUse
 }
 
 fn make_up_admin_token() -> anyhow::Result<SecretString> {

@@ -4,8 +4,6 @@ use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -14,90 +12,24 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::Full;
 use hyper::body::Body;
-use keypool_engine::{Caller, Engine, Unavailable};
+use keypool_engine::{Caller, Unavailable};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::admission::Admission;
+pub(crate) use crate::app::App;
 use crate::auth;
 use crate::body::Arriving;
 use crate::connection::Connection;
 use crate::input::Input;
-use crate::meters::{HttpMetrics, Meters, TokenRefused};
-use crate::metrics::Pages;
+use crate::meters::TokenRefused;
 use crate::problem::{Code, Problem};
 use crate::progress::Progress;
 use crate::reply::{Answer, Reply};
 use crate::request_id::{X_REQUEST_ID, request_id};
 use crate::request_log::{self, Line};
 use crate::routes::{self, Guarded, Route};
-use crate::settings::HttpSettings;
 use crate::source::Source;
 use crate::target;
-use crate::throttle::{Failed, Throttle};
-
-/// The pool as it is spoken to over HTTP.
-#[derive(Clone, Debug)]
-pub struct App {
-    pub(crate) engine: Engine,
-    pub(crate) settings: Arc<HttpSettings>,
-    pub(crate) meters: Arc<Meters>,
-    pub(crate) admission: Arc<Admission>,
-    pub(crate) pages: Arc<Pages>,
-    throttle: Arc<Throttle>,
-    is_draining: Arc<AtomicBool>,
-}
-
-impl App {
-    /// Speaks for this engine.
-    pub fn new(engine: Engine, settings: &HttpSettings) -> Self {
-        let HttpSettings { max_connections, max_connections_per_address, .. } = *settings;
-        Self {
-            engine,
-            settings: Arc::new(settings.clone()),
-            meters: Arc::default(),
-            admission: Arc::new(Admission::new(max_connections, max_connections_per_address)),
-            pages: Arc::default(),
-            throttle: Arc::new(Throttle::new()),
-            is_draining: Arc::default(),
-        }
-    }
-
-    /// Says from now on that it is not ready.
-    pub fn drain(&self) {
-        self.is_draining.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.is_draining.load(Ordering::Relaxed)
-    }
-
-    /// What was counted so far of connections and tokens.
-    #[must_use]
-    pub fn metrics(&self) -> HttpMetrics {
-        self.meters.read(self.admission.count())
-    }
-
-    /// What the sender of a request without a valid token is told.
-    fn unauthorized(&self, source: Source, headers: &HeaderMap) -> Problem {
-        let Failed { throttled_secs, to_report } = self.throttle.failed(source);
-        if let Some(failures) = to_report {
-            tracing::warn!(
-                target: "keypool_http",
-                from = %source,
-                failures,
-                throttled = throttled_secs.is_some(),
-                "requests without a valid token were refused"
-            );
-        }
-        self.meters.tokens.add(match throttled_secs {
-            Some(_) => TokenRefused::Throttled,
-            None if headers.contains_key(AUTHORIZATION) => TokenRefused::Unknown,
-            None => TokenRefused::Missing,
-        });
-        throttled_secs.map_or_else(Problem::unauthorized, Problem::throttled)
-    }
-}
 
 /// A route, and what stands in the path for each of its `{…}`.
 type Found<'r> = (&'static Route, Vec<&'r str>);

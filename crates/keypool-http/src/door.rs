@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::admission::{Admitted, Full};
 use crate::answer::App;
 use crate::connection::{Connection, converse};
-use crate::listener::Accepted;
+use crate::listener::{Accepted, Carrier};
 use crate::meters::ConnectionEvent;
 use crate::own_answer;
 use crate::problem::Problem;
@@ -66,7 +66,9 @@ impl Door {
         let (app, watcher) = (self.app.clone(), graceful.watcher());
         let connection = Connection { peer, progress: progress.clone() };
         let task = self.connections.spawn(async move {
-            converse(app, stream, connection, watcher).await;
+            if let Some(stream) = unseal(&app, stream).await {
+                converse(app, stream, connection, watcher).await;
+            }
             drop(place);
         });
         progress.runs(task);
@@ -95,7 +97,7 @@ impl Door {
         (is_address && !self.app.settings.trusted_proxies.trusts(peer)).then(|| peer.network())
     }
 
-    fn turn_away(&mut self, stream: Stream, peer: Source, full: Full) {
+    fn turn_away(&mut self, stream: Carrier, peer: Source, full: Full) {
         let (event, detail) = match full {
             Full::InAll => (ConnectionEvent::RefusedInAll, "there are too many connections"),
             Full::OfAddress => (
@@ -114,9 +116,44 @@ impl Door {
                 "connections were refused: there are too many"
             );
         }
-        if self.turned_away.len() < TOLD {
+        // Keys are not agreed on with whom there is no room for.
+        if let Carrier::Open(stream) = stream
+            && self.turned_away.len() < TOLD
+        {
             let answer = own_answer::head_and_body(&Problem::overloaded(detail), &fresh());
             self.turned_away.spawn(tell(stream, answer));
+        }
+    }
+}
+
+/// The stream once it may be spoken on, if the peer gets there in time.
+async fn unseal(app: &App, stream: Carrier) -> Option<Stream> {
+    let (stream, tls) = match stream {
+        Carrier::Open(stream) => return Some(stream),
+        Carrier::Sealed(stream, tls) => (stream, tls),
+    };
+    let agreed = async {
+        tokio::select! {
+            agreed = tls.accept(stream) => agreed,
+            () = app.drained() => Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+    };
+    let agreed = match app.settings.header_timeout {
+        Some(limit) => {
+            tokio::time::timeout(limit, agreed).await.unwrap_or_else(|late| Err(late.into()))
+        }
+        None => agreed.await,
+    };
+    match agreed {
+        Ok(stream) => Some(Stream::Tls(Box::new(stream))),
+        Err(error) => {
+            app.meters.connections.add(ConnectionEvent::NoHandshake);
+            tracing::debug!(
+                target: "keypool_http",
+                error = &error as &dyn std::error::Error,
+                "no keys were agreed on"
+            );
+            None
         }
     }
 }

@@ -11,6 +11,7 @@
 
 mod admission;
 mod answer;
+mod app;
 mod auth;
 mod body;
 mod connection;
@@ -46,8 +47,10 @@ mod stream;
 mod target;
 mod throttle;
 mod times;
+mod tls;
 
-pub use answer::{App, answer};
+pub use answer::answer;
+pub use app::App;
 pub use endpoints::grant_body;
 pub use key_list::{ListedKey, Values, read_keys, write_keys};
 pub use listener::Listener;
@@ -57,3 +60,4 @@ pub use routes::{RouteInfo, routes};
 pub use server::{Drained, serve};
 pub use settings::HttpSettings;
 pub use source::{TrustedProxies, TrustedProxiesError};
+pub use tls::{Tls, TlsError, TlsFiles};

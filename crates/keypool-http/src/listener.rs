@@ -9,12 +9,15 @@ use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use crate::source::Source;
 use crate::stream::Stream;
+use crate::tls::Tls;
 
 /// A socket that listens.
 #[derive(Debug)]
 pub enum Listener {
     /// On an address.
     Tcp(TcpListener),
+    /// On an address, for peers that speak TLS.
+    Tls(TcpListener, Tls),
     /// In the file system: its peers have no address.
     Unix(UnixListener),
 }
@@ -22,8 +25,17 @@ pub enum Listener {
 /// A connection that came in.
 #[derive(Debug)]
 pub(crate) struct Accepted {
-    pub(crate) stream: Stream,
+    pub(crate) stream: Carrier,
     pub(crate) peer: Source,
+}
+
+/// A stream as it came in.
+#[derive(Debug)]
+pub(crate) enum Carrier {
+    /// It may be spoken on.
+    Open(Stream),
+    /// Keys are to be agreed on first.
+    Sealed(TcpStream, Tls),
 }
 
 impl From<TcpListener> for Listener {
@@ -42,29 +54,33 @@ impl Listener {
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         match self {
             Self::Tcp(listener) => {
-                let (stream, address) = ready!(listener.poll_accept(cx))?;
-                Poll::Ready(Ok(Accepted::tcp(stream, address)))
+                let (stream, peer) = tcp(ready!(listener.poll_accept(cx))?);
+                let stream = Carrier::Open(Stream::Tcp(stream));
+                Poll::Ready(Ok(Accepted { stream, peer }))
+            }
+            Self::Tls(listener, tls) => {
+                let (stream, peer) = tcp(ready!(listener.poll_accept(cx))?);
+                Poll::Ready(Ok(Accepted { stream: Carrier::Sealed(stream, tls.clone()), peer }))
             }
             Self::Unix(listener) => {
                 let (stream, _) = ready!(listener.poll_accept(cx))?;
-                Poll::Ready(Ok(Accepted { stream: Stream::Unix(stream), peer: Source::UnixSocket }))
+                let stream = Carrier::Open(Stream::Unix(stream));
+                Poll::Ready(Ok(Accepted { stream, peer: Source::UnixSocket }))
             }
         }
     }
 }
 
-impl Accepted {
-    fn tcp(stream: TcpStream, address: SocketAddr) -> Self {
-        if let Err(error) = stream.set_nodelay(true) {
-            // The peer is gone; the first read will say so.
-            tracing::debug!(
-                target: "keypool_http",
-                error = &error as &dyn std::error::Error,
-                "TCP_NODELAY was refused"
-            );
-        }
-        Self { stream: Stream::Tcp(stream), peer: Source::of(address.ip()) }
+fn tcp((stream, address): (TcpStream, SocketAddr)) -> (TcpStream, Source) {
+    if let Err(error) = stream.set_nodelay(true) {
+        // The peer is gone; the first read will say so.
+        tracing::debug!(
+            target: "keypool_http",
+            error = &error as &dyn std::error::Error,
+            "TCP_NODELAY was refused"
+        );
     }
+    (stream, Source::of(address.ip()))
 }
 
 /// All sockets that listen.

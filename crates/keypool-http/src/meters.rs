@@ -39,6 +39,8 @@ pub enum ConnectionEvent {
     RefusedOfAddress,
     /// It had waited for a request, and gave way to another.
     GivenUp,
+    /// Keys were not agreed on: its peer speaks no TLS, or not in time.
+    NoHandshake,
     /// It could not be accepted, as for want of file descriptors.
     NotAccepted,
 }
@@ -49,6 +51,7 @@ impl Kind for ConnectionEvent {
         Self::RefusedInAll,
         Self::RefusedOfAddress,
         Self::GivenUp,
+        Self::NoHandshake,
         Self::NotAccepted,
     ];
 

@@ -62,16 +62,9 @@ pub struct TrustedProxies {
 }
 
 /// A text that does not name proxies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a list of addresses, networks and the word `unix`")]
 pub struct TrustedProxiesError;
-
-impl fmt::Display for TrustedProxiesError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a list of addresses, networks and the word `unix`")
-    }
-}
-
-impl std::error::Error for TrustedProxiesError {}
 
 impl FromStr for TrustedProxies {
     type Err = TrustedProxiesError;

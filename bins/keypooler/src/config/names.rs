@@ -62,6 +62,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("DB_SYNCHRONOUS", "full", "full or normal"),
     setting("SERVER_HOST", "::", "an IP address, such as :: (all addresses), 0.0.0.0 or 127.0.0.1"),
     setting("SERVER_PORT", "8080", "a port from 0 (any free one) to 65535"),
+    setting(
+        "SERVER_SOCKET",
+        "",
+        "the path of a socket, of at most 100 bytes, in a folder that is there",
+    ),
+    setting("TLS_CERT_FILE", "", "the path of a file that holds a certificate in PEM form"),
+    setting("TLS_KEY_FILE", "", "the path of a file that holds its private key in PEM form"),
     setting("SERVER_HEADER_TIMEOUT_SECONDS", "10", SECONDS),
     setting("SERVER_READ_TIMEOUT_SECONDS", "30", SECONDS),
     setting("SERVER_REQUEST_TIMEOUT_SECONDS", "60", SECONDS),

@@ -216,6 +216,9 @@ fn every_setting_is_refused_by_name_and_without_its_value() {
         ("SERVER_PORT", "65536"),
         ("SERVER_PORT", "hush"),
         ("TRUSTED_PROXIES", "10.0.0.0/8, hush"),
+        ("SERVER_SOCKET", "/run/hush/"),
+        ("TLS_CERT_FILE", "/nowhere/hush"),
+        ("TLS_KEY_FILE", "/nowhere/hush"),
         ("SERVER_HEADER_TIMEOUT_SECONDS", "10s"),
         ("SERVER_REQUEST_TIMEOUT_SECONDS", "1m"),
         ("SERVER_MAX_CONNECTIONS", "many"),
@@ -238,6 +241,29 @@ fn every_setting_is_refused_by_name_and_without_its_value() {
     }
     let named: std::collections::HashSet<_> = wrong.iter().map(|(name, _)| *name).collect();
     assert_eq!(named.len(), names::SETTINGS.len(), "a setting has no refusal in this test");
+}
+
+#[test]
+fn a_certificate_that_can_not_be_used_is_told_without_its_path() {
+    let files = [("TLS_CERT_FILE", "/nowhere/hush"), ("TLS_KEY_FILE", "/nowhere/hush")];
+    let refused = message(from_env(&files));
+    let expected = "TLS_CERT_FILE and TLS_KEY_FILE can't be used: the certificate can't be read: ";
+    assert!(refused.starts_with(expected) && !refused.contains("hush"), "{refused}");
+    let refused = message(read("", &files, &[], Mode::Dev));
+    assert!(refused.contains("--dev"), "{refused}");
+    assert!(read_exactly("", &files, &[], Mode::Command).is_ok(), "nothing is served");
+    let alone = message(from_env(&[("TLS_KEY_FILE", "key.pem")]));
+    assert_eq!(alone, "TLS_KEY_FILE needs TLS_CERT_FILE beside it");
+}
+
+#[test]
+fn an_address_is_asked_for_by_host_or_port() {
+    assert!(!from_env(&[("SERVER_SOCKET", "/run/k.sock")]).unwrap().server.is_address_asked);
+    for given in [("SERVER_HOST", "::"), ("SERVER_PORT", "8080")] {
+        let settings = from_env(&[given, ("SERVER_SOCKET", "/run/k.sock")]).unwrap();
+        assert!(settings.server.is_address_asked, "{given:?}");
+        assert_eq!(settings.server.socket.as_deref(), Some(Path::new("/run/k.sock")));
+    }
 }
 
 #[test]

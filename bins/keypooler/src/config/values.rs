@@ -67,6 +67,12 @@ pub(crate) fn database_path(text: &str) -> Option<PathBuf> {
     (is_file && !path.is_dir()).then_some(path)
 }
 
+/// The path of a socket. An address of its kind holds little more than this, and beside it one is made first.
+pub(crate) fn socket_path(text: &str) -> Option<PathBuf> {
+    let fits = (1..=100).contains(&text.len()) && !text.contains('\0') && !text.ends_with('/');
+    fits.then(|| PathBuf::from(text))
+}
+
 /// Whether a text can be sent as the token of a database server: those are signed and may be long.
 #[cfg(feature = "libsql")]
 pub(crate) fn is_auth_token(text: &str) -> bool {

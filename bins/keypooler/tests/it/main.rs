@@ -7,6 +7,7 @@
 )]
 
 mod backup;
+mod bad_peers;
 mod commands;
 mod configuration;
 #[cfg(feature = "libsql")]
@@ -24,4 +25,7 @@ mod reseal;
 mod rotation;
 mod secrets;
 mod serving;
+mod sockets;
+mod supervised;
 mod support;
+mod tls;

@@ -4,7 +4,7 @@ mod http;
 mod server;
 
 pub(crate) use http::{Answer, Connection};
-pub(crate) use server::{Running, Server, run};
+pub(crate) use server::{Running, Server, command, run};
 
 /// An admin token long enough to give no warning.
 pub(crate) const ADMIN_TOKEN: &str = "admin-token-for-socket-tests";

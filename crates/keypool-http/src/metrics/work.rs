@@ -90,6 +90,7 @@ pub(super) fn write_http(sheet: &mut Sheet<'_>, metrics: &HttpMetrics) -> fmt::R
         ConnectionEvent::RefusedInAll => "refused_in_all",
         ConnectionEvent::RefusedOfAddress => "refused_of_address",
         ConnectionEvent::GivenUp => "given_up",
+        ConnectionEvent::NoHandshake => "no_handshake",
         ConnectionEvent::NotAccepted => "not_accepted",
     };
     write_each(&mut sheet.begin(&CONNECTION_EVENTS)?, &metrics.connections, event)

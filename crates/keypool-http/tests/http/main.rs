@@ -40,6 +40,7 @@ mod show_pool_health;
 mod sockets;
 mod summarise_usage;
 mod throttle;
+mod tls;
 mod update_consumer;
 mod update_key;
 mod update_tier;

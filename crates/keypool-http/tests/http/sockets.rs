@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use keypool_http::{App, Drained, HttpSettings, serve};
+use keypool_http::{App, Drained, HttpSettings, Listener, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
@@ -20,12 +20,21 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(pool: &Pool, settings: HttpSettings) -> Self {
+        Self::start_on(pool, settings, Listener::from).await
+    }
+
+    /// Starts it on what is made of a TCP listener.
+    pub(crate) async fn start_on(
+        pool: &Pool,
+        settings: HttpSettings,
+        on: impl FnOnce(TcpListener) -> Listener,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let mut serving = JoinSet::new();
         let app = App::new(pool.engine.clone(), &settings);
-        serving.spawn(serve(app.clone(), vec![listener.into()], async {
+        serving.spawn(serve(app.clone(), vec![on(listener)], async {
             stopped.await.unwrap();
         }));
         Self { address, app, stop, serving }
@@ -90,9 +99,14 @@ impl Connection {
     }
 
     /// Everything up to the connection's end.
-    pub(crate) async fn rest(mut self) -> String {
+    pub(crate) async fn rest(self) -> String {
+        String::from_utf8(self.bytes_to_the_end().await).unwrap()
+    }
+
+    /// The same, where it is no text.
+    pub(crate) async fn bytes_to_the_end(mut self) -> Vec<u8> {
         while self.stream.read_buf(&mut self.unread).await.is_ok_and(|read| read > 0) {}
-        String::from_utf8(self.unread).unwrap()
+        self.unread
     }
 }
 

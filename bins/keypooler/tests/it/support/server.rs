@@ -17,7 +17,7 @@ use super::http::{Answer, Connection};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The binary, about to run in `folder` with nothing but this environment.
-fn command(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+pub(crate) fn command(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keypooler"));
     command.current_dir(folder).args(arguments).env_clear();
     command.envs(environment.iter().copied()).stdin(Stdio::null());
@@ -98,17 +98,30 @@ impl Server {
         Self::start_heard(folder, arguments, environment, Hearing::All)
     }
 
+    /// Starts what a command runs, and waits until it serves, wherever that is.
+    pub(crate) fn start_by(command: Command) -> Self {
+        let mut server = Self::spawn(command, Hearing::All);
+        server.wait_for_line(|line| line.contains("\"serving\""));
+        server
+    }
+
     fn start_heard(
         folder: &Path,
         arguments: &[&str],
         environment: &[(&str, &str)],
         hearing: Hearing,
     ) -> Self {
-        let mut child = command(folder, arguments, environment)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+        let mut server = Self::spawn(command(folder, arguments, environment), hearing);
+        let listening = server.wait_for_line(|line| address_in(line).is_some());
+        let address = address_in(&listening).expect("the line was chosen for its address");
+        server.address = seen_from_here(address);
+        server
+    }
+
+    /// Spawns it, wherever it may listen.
+    fn spawn(mut command: Command, hearing: Hearing) -> Self {
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = child.expect("the binary starts");
         let output = Arc::new(Mutex::new(String::new()));
         let (said, lines) = channel();
         if let Some(stdout) = child.stdout.take() {
@@ -118,11 +131,7 @@ impl Server {
             listen(stderr, Hearing::All, &output, said);
         }
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        let mut server = Self { child, address: nowhere, output, lines };
-        let listening = server.wait_for_line(|line| address_in(line).is_some());
-        let address = address_in(&listening).expect("the line was chosen for its address");
-        server.address = seen_from_here(address);
-        server
+        Self { child, address: nowhere, output, lines }
     }
 
     /// One request over a connection of its own.
