@@ -44,6 +44,7 @@ mod settings;
 mod socket;
 mod source;
 mod stream;
+mod tally;
 mod target;
 mod throttle;
 mod times;

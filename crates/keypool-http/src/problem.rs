@@ -146,6 +146,12 @@ impl Problem {
         .retry_after(secs.into())
     }
 
+    /// One page of metrics too many.
+    pub(crate) fn scraped_too_often(secs: u32) -> Self {
+        Self::new(Code::Throttled, "metrics were asked for too often from your address")
+            .retry_after(secs.into())
+    }
+
     /// More than can be taken on now.
     pub(crate) fn overloaded(detail: &'static str) -> Self {
         Self::new(Code::Overloaded, detail).retry_after(1)

@@ -54,7 +54,7 @@ fn it_is_told_of_start_reload_life_and_end() {
     let reloading = ear.next_news();
     assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
     assert_eq!(ear.next_news(), "READY=1\n");
-    assert!(server.log().contains("no certificate to read again"), "{}", server.log());
+    server.wait_for_line(|line| line.contains("no certificate to read again"));
 
     server.terminate();
     assert_eq!(ear.next_news(), "STOPPING=1\n");

@@ -10,6 +10,6 @@ use crate::reply::{Answer, Reply};
 pub(crate) async fn show_metrics(app: &App, _: Scraper, input: &Input<'_>) -> Answer {
     let [] = input.query([])?;
     let format = Format::preferred(input.headers);
-    let page = app.pages.page(app, format).await;
+    let page = app.pages.page(app, input.source, format).await?;
     Ok(Reply::page(format.content_type(), page))
 }

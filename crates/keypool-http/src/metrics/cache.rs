@@ -1,5 +1,6 @@
 //! Pages that were just made: whoever asks within a second gets the same, and of all who ask at once one makes it. However
-//! many ask, the pool is looked through once a second.
+//! many ask, the pool is looked through once a second. A page may be long, and to send it costs more than a draw does: no
+//! source gets more than a handful a second.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +11,25 @@ use tokio::sync::Mutex;
 use super::format::Format;
 use super::scrape::Scrape;
 use crate::answer::App;
+use crate::problem::Problem;
+use crate::source::Source;
+use crate::tally::{Bound, Tally};
 
 /// How long a page is as good as new.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// The latest pages.
-#[derive(Debug, Default)]
-pub(crate) struct Pages(Mutex<Option<Latest>>);
+/// So many pages a source gets: some that ask every second, all at the same moment.
+const BOUND: Bound = Bound { most: 10, window_secs: 2 };
+
+/// 8 KiB of them.
+const CELLS: usize = 1024;
+
+/// The latest pages, and who got how many.
+#[derive(Debug)]
+pub(crate) struct Pages {
+    latest: Mutex<Option<Latest>>,
+    sent: Tally,
+}
 
 #[derive(Debug)]
 struct Latest {
@@ -36,10 +49,33 @@ impl Latest {
     }
 }
 
+impl Default for Pages {
+    fn default() -> Self {
+        Self { latest: Mutex::default(), sent: Tally::new(BOUND, CELLS) }
+    }
+}
+
 impl Pages {
-    /// The page in this format, a second old at most.
-    pub(crate) async fn page(&self, app: &App, format: Format) -> Bytes {
-        let mut latest = self.0.lock().await;
+    /// The page in this format, a second old at most, for this source.
+    ///
+    /// # Errors
+    ///
+    /// 429 if the source got so many just now that draws would notice.
+    pub(crate) async fn page(
+        &self,
+        app: &App,
+        source: Source,
+        format: Format,
+    ) -> Result<Bytes, Problem> {
+        let now = app.engine.vitals().uptime;
+        self.sent
+            .once_more(source, now)
+            .map_or(Ok(()), |secs| Err(Problem::scraped_too_often(secs)))?;
+        Ok(self.latest_page(app, format).await)
+    }
+
+    async fn latest_page(&self, app: &App, format: Format) -> Bytes {
+        let mut latest = self.latest.lock().await;
         let now = app.engine.vitals().uptime;
         let fresh = latest.take().filter(|latest| now.saturating_sub(latest.taken) < FRESH);
         let current = match fresh {

@@ -275,6 +275,32 @@ async fn a_page_is_made_once_a_second_for_all_who_ask() {
     assert_eq!(Page::read(&pool.get("/metrics").await.text).draws("f", "granted"), 1.0);
 }
 
+/// Two replicas of Prometheus at one address that ask every second are far from it.
+#[tokio::test]
+async fn an_address_that_asks_without_pause_is_told_to_wait() {
+    let pool = Pool::with_tier().await;
+    for _ in 0..60 {
+        for _ in 0..2 {
+            assert_eq!(pool.send(Method::GET, "/metrics", METRICS, "").await.status, 200);
+        }
+        pool.clock.advance(Duration::from_secs(1));
+    }
+    pool.clock.advance(Duration::from_secs(1));
+    for token in [METRICS, ADMIN].repeat(5) {
+        assert_eq!(pool.send(Method::GET, "/metrics", token, "").await.status, 200);
+    }
+    let refused = pool.send(Method::GET, "/metrics", METRICS, "").await;
+    assert_eq!(refused.expect_problem(429, "throttled")["retry_after_seconds"], 2);
+    assert_eq!(refused.header("retry-after"), Some("2"));
+    assert_eq!(pool.get("/admin/keys").await.status, 200, "all else is answered");
+    pool.send(Method::GET, "/metrics", "nobody", "").await.expect_problem(401, "unauthorized");
+
+    pool.clock.advance(Duration::from_secs(1));
+    pool.get("/metrics").await.expect_problem(429, "throttled");
+    pool.clock.advance(Duration::from_secs(1));
+    assert_eq!(pool.get("/metrics").await.status, 200);
+}
+
 #[tokio::test]
 async fn tells_of_the_process_the_database_and_the_clock() {
     let pool = Pool::with_tier().await;

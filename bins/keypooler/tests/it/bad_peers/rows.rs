@@ -95,6 +95,19 @@ pub(super) const ALL: &[(&str, Play)] = &[
         assert!(ask(&mut stream, &valid).unwrap().starts_with("HTTP/1.1 200 "));
         got
     }),
+    ("scrapes metrics without pause", |peer| {
+        let scrape = format!(
+            "GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\r\n"
+        );
+        let mut stream = peer.connect();
+        // On a busy machine two seconds may pass before the eleventh, or the twenty-first.
+        let refused = (0..1_000).find_map(|_| {
+            send(&mut stream, &scrape);
+            let got = after_answer(&mut stream);
+            (got != "200").then_some(got)
+        });
+        refused.expect("it scrapes faster than that")
+    }),
 ];
 
 /// A request for something that everybody gets, with these headers.
@@ -128,7 +141,7 @@ fn takes_slowly(peer: &Peer) -> String {
 
 /// Opens one more than an address may have, all busy.
 fn opens_too_many(peer: &Peer) -> String {
-    let busy: Vec<_> = (0..OF_ADDRESS).map(|_| peer.busy()).collect();
+    let busy: Vec<_> = (0..OF_ADDRESS).map(|_| peer.busy().expect("there is a place")).collect();
     let got = peer.gets("");
     drop(busy);
     got
