@@ -21,6 +21,9 @@ const FRESH: Duration = Duration::from_secs(1);
 /// So many pages a source gets: some that ask every second, all at the same moment.
 const BOUND: Bound = Bound { most: 10, window_secs: 2 };
 
+/// Who gets no page waits for so long to be told so: refusals without pause would slow draws as much as pages do.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// 8 KiB of them.
 const CELLS: usize = 1024;
 
@@ -60,7 +63,7 @@ impl Pages {
     ///
     /// # Errors
     ///
-    /// 429 if the source got so many just now that draws would notice.
+    /// 429 if the source got so many just now that draws would notice; not at once.
     pub(crate) async fn page(
         &self,
         app: &App,
@@ -68,9 +71,10 @@ impl Pages {
         format: Format,
     ) -> Result<Bytes, Problem> {
         let now = app.engine.vitals().uptime;
-        self.sent
-            .once_more(source, now)
-            .map_or(Ok(()), |secs| Err(Problem::scraped_too_often(secs)))?;
+        if let Some(secs) = self.sent.once_more(source, now) {
+            tokio::time::sleep(PAUSE).await;
+            return Err(Problem::scraped_too_often(secs));
+        }
         Ok(self.latest_page(app, format).await)
     }
 
