@@ -99,7 +99,12 @@ impl Contents {
             "systemd/keypooler.service",
             packaging("systemd/keypooler.service")?.replace(PACKAGED, BY_HAND),
         );
-        for name in ["systemd/keypooler.sysusers", "keypooler.toml", "keypooler.env"] {
+        for name in [
+            "systemd/keypooler.socket",
+            "systemd/keypooler.sysusers",
+            "keypooler.toml",
+            "keypooler.env",
+        ] {
             tree.file(name, packaging(name)?);
         }
         tree.file("container/Containerfile", packaging("container/Containerfile")?);

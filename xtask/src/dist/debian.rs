@@ -41,6 +41,7 @@ fn data(place: &Place, contents: &Contents) -> anyhow::Result<Tree> {
     let mut tree = Tree::default();
     tree.program("usr/bin/keypooler", contents.binary.clone());
     tree.file("usr/lib/systemd/system/keypooler.service", packaging("systemd/keypooler.service")?);
+    tree.file("usr/lib/systemd/system/keypooler.socket", packaging("systemd/keypooler.socket")?);
     tree.file("usr/lib/sysusers.d/keypooler.conf", packaging("systemd/keypooler.sysusers")?);
     tree.file("etc/keypooler/keypooler.toml", packaging("keypooler.toml")?);
     tree.file("usr/share/bash-completion/completions/keypooler", contents.said.bash.clone());

@@ -1,4 +1,4 @@
-//! The unit of systemd is what systemd reads, and takes away what the service does not need.
+//! The units of systemd are what systemd reads, and take away what the service does not need.
 
 use std::fs;
 use std::process::Command;
@@ -24,11 +24,13 @@ fn directives(text: &str) -> Vec<(String, String)> {
 
 #[test]
 fn every_line_is_a_directive_in_its_section() {
-    let text = unit("keypooler.service");
-    for (section, line) in directives(&text) {
-        assert!(["Unit", "Service", "Install"].contains(&section.as_str()), "[{section}]");
-        let (key, _) = line.split_once('=').expect(&line);
-        assert!(key.chars().all(char::is_alphanumeric), "{line}");
+    for (name, own) in [("keypooler.service", "Service"), ("keypooler.socket", "Socket")] {
+        let text = unit(name);
+        for (section, line) in directives(&text) {
+            assert!(["Unit", own, "Install"].contains(&section.as_str()), "{name}: [{section}]");
+            let (key, _) = line.split_once('=').expect(&line);
+            assert!(key.chars().all(char::is_alphanumeric), "{name}: {line}");
+        }
     }
 }
 
@@ -37,7 +39,8 @@ fn the_service_keeps_its_hardening() {
     let text = unit("keypooler.service");
     let lines: Vec<_> = directives(&text).into_iter().map(|(_, line)| line).collect();
     for line in [
-        "Type=exec",
+        "Type=notify",
+        "WatchdogSec=30s",
         "User=keypooler",
         "LimitCORE=0",
         "ProtectSystem=strict",
@@ -55,15 +58,17 @@ fn the_service_keeps_its_hardening() {
     assert!(!text.contains("ADMIN_TOKEN="), "a secret is handed over in a file");
 }
 
-/// Where systemd is installed it reads it, with a program that is there.
+/// Where systemd is installed it reads them, with a program that is there.
 #[test]
-fn systemd_understands_it() {
+fn systemd_understands_them() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("keypooler.service");
-    let text =
-        unit("keypooler.service").replace("/usr/bin/keypooler --config", "/bin/true --config");
-    fs::write(&path, text.replace("Documentation=man:keypooler(1)\n", "")).unwrap();
-    let Ok(said) = Command::new("systemd-analyze").arg("verify").arg(&path).output() else {
+    let names = ["keypooler.service", "keypooler.socket"];
+    let paths = names.map(|name| folder.path().join(name));
+    for (name, path) in names.iter().zip(&paths) {
+        let text = unit(name).replace("/usr/bin/keypooler --config", "/bin/true --config");
+        fs::write(path, text.replace("Documentation=man:keypooler(1)\n", "")).unwrap();
+    }
+    let Ok(said) = Command::new("systemd-analyze").arg("verify").args(&paths).output() else {
         return;
     };
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
