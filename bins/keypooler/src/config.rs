@@ -24,7 +24,7 @@ pub(crate) use database::{DatabaseSettings, Place};
 pub(crate) use encryption::{EncryptionSettings, PlainText};
 pub(crate) use error::ConfigError;
 use layers::Layers;
-pub(crate) use server::{Port, ServerSettings};
+pub(crate) use server::{Port, Reached, ServerSettings};
 pub(crate) use sources::{ConfigFile, Mode, Sources, environment};
 
 /// The settings that give an admin token: itself, or the file that holds it.

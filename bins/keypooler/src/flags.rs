@@ -87,7 +87,8 @@ pub(crate) enum Command {
 
 const SERVING: &str = "Examples:\n  keypooler --dev\n  ADMIN_TOKEN_FILE=admin-token keypooler --db ./data/pool.db --port 8080";
 
-const ASKING: &str = "It reads SERVER_HOST and SERVER_PORT as the server does, and waits for 4 seconds. Exit code 0 is yes (the \
+const ASKING: &str = "It reads SERVER_HOST, SERVER_PORT, SERVER_SOCKET and TLS_CERT_FILE as the server does, takes any certificate, and waits for 4 \
+    seconds. Exit code 0 is yes (the \
     answer is 200); 3 is no, or no answer.\n\nExamples:\n  keypooler health\n  keypooler health --ready --port 9090";
 
 const TOKEN_HELP: &str = "256 random bits in the form of a consumer's token, so that scanners find one that leaked. It is kept nowhere.\n\n\

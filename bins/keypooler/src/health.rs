@@ -6,12 +6,12 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use keypool_http::{Question, probe};
+use keypool_http::{Question, probe, tls_to_myself};
 use serde::Serialize;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use crate::config::{Port, ServerSettings};
+use crate::config::Reached;
 use crate::exit::Outcome;
 use crate::report::{self, Form};
 
@@ -31,14 +31,12 @@ struct Report {
 
 /// Asks, and tells what came of it.
 pub(crate) async fn health(
-    server: &ServerSettings,
+    server: Reached,
     question: Question,
     form: Form,
 ) -> anyhow::Result<Outcome> {
-    let (Port::Asked(port) | Port::Default(port)) = server.port;
-    let address = SocketAddr::new(seen_from_here(server.host), port);
-    let url = format!("http://{address}{}", question.path());
-    let report = match timeout(PATIENCE, ask(address, question)).await {
+    let url = url(&server, question);
+    let report = match timeout(PATIENCE, ask(server, question)).await {
         Ok(Ok(status)) => Report { url, status: Some(status), error: None },
         Ok(Err(error)) => Report { url, status: None, error: Some(error.to_string()) },
         Err(_) => {
@@ -50,9 +48,31 @@ pub(crate) async fn health(
     Ok(if report.status == Some(200) { Outcome::Done } else { Outcome::Amiss })
 }
 
-async fn ask(address: SocketAddr, question: Question) -> io::Result<u16> {
-    let connection = TcpStream::connect(address).await?;
-    Ok(probe(connection, question).await?.as_u16())
+async fn ask(server: Reached, question: Question) -> io::Result<u16> {
+    let status = match server {
+        Reached::Socket(path) => probe(UnixStream::connect(path).await?, question).await?,
+        Reached::Address { host, port, is_tls } => {
+            let connection = TcpStream::connect((seen_from_here(host), port)).await?;
+            if is_tls {
+                probe(tls_to_myself(connection).await?, question).await?
+            } else {
+                probe(connection, question).await?
+            }
+        }
+    };
+    Ok(status.as_u16())
+}
+
+fn url(server: &Reached, question: Question) -> String {
+    let path = question.path();
+    match server {
+        Reached::Socket(socket) => format!("http://unix:{}:{path}", socket.display()),
+        Reached::Address { host, port, is_tls } => {
+            let address = SocketAddr::new(seen_from_here(*host), *port);
+            let scheme = if *is_tls { "https" } else { "http" };
+            format!("{scheme}://{address}{path}")
+        }
+    }
 }
 
 /// Where a server is reached from its own machine that listens on `host`.

@@ -36,7 +36,7 @@ use clap_complete::Shell;
 use keypool_engine::Timestamp;
 
 use config::{
-    ConfigError, ConfigFile, CopySettings, Mode, ServerSettings, Settings, Sources, environment,
+    ConfigError, ConfigFile, CopySettings, Mode, Reached, Settings, Sources, environment,
 };
 use exit::Outcome;
 use flags::{
@@ -62,7 +62,7 @@ enum Task {
     Prune(Box<Settings>, Timestamp, PruneFlags),
     Reseal(Box<Settings>, ResealFlags),
     Copy(CopySettings, Form),
-    Health(ServerSettings, HealthFlags),
+    Health(Reached, HealthFlags),
     Token,
     Completions(Shell),
     Manual(PathBuf),
@@ -123,7 +123,7 @@ async fn carry_out(task: Task, handed_over: HandedOver) -> anyhow::Result<Outcom
         Task::Reseal(settings, flags) => return reseal::reseal(*settings, &flags).await,
         Task::Copy(settings, form) => copy::copy(settings, form).await?,
         Task::Health(server, flags) => {
-            return health::health(&server, flags.question(), Form::of(flags.json)).await;
+            return health::health(server, flags.question(), Form::of(flags.json)).await;
         }
         Task::Token => token::token()?,
         Task::Completions(shell) => {
@@ -168,7 +168,7 @@ impl Task {
             Command::Copy(flags) => Self::Copy(read_copy(&flags)?, Form::of(flags.json)),
             Command::Health(flags) => {
                 let sources = sources(&flags.general, flags.settings(), Mode::Command)?;
-                Self::Health(ServerSettings::of_running(&sources)?, flags)
+                Self::Health(Reached::read(&sources)?, flags)
             }
             Command::Token => Self::Token,
             Command::Completions { shell } => Self::Completions(shell),

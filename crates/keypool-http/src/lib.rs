@@ -56,7 +56,7 @@ pub use endpoints::grant_body;
 pub use key_list::{ListedKey, Values, read_keys, write_keys};
 pub use listener::Listener;
 pub use meters::{ConnectionEvent, HttpMetrics, RequestReading, StatusClass, TokenRefused};
-pub use probe::{Question, probe};
+pub use probe::{Question, probe, tls_to_myself};
 pub use routes::{RouteInfo, routes};
 pub use server::{Drained, serve};
 pub use settings::HttpSettings;

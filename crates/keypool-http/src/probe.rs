@@ -1,6 +1,8 @@
 //! The caller's side of the two public questions: asks a server how it is. For health checks where there is no other
 //! program that could.
 
+mod tls;
+
 use std::future::pending;
 use std::io;
 
@@ -11,6 +13,8 @@ use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+
+pub use self::tls::tls_to_myself;
 
 /// What can be asked without a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -37,18 +37,31 @@ pub(crate) enum Port {
     Default(u16),
 }
 
-impl ServerSettings {
-    /// Reads those of a server that runs already, for whoever wants to call it.
-    pub(crate) fn of_running(sources: &Sources) -> Result<Self, ConfigError> {
+/// How a server that runs already is reached from its own machine.
+#[derive(Debug)]
+pub(crate) enum Reached {
+    /// By its socket, where it listens on nothing else.
+    Socket(PathBuf),
+    /// By its address.
+    Address { host: IpAddr, port: u16, is_tls: bool },
+}
+
+impl Reached {
+    /// Reads it out of the settings of that server.
+    pub(crate) fn read(sources: &Sources) -> Result<Self, ConfigError> {
         let layers = Layers::merge(sources)?;
         let server = read(&layers, Mode::Command, false)?;
+        if let (Some(socket), false) = (server.socket, server.is_address_asked) {
+            return Ok(Self::Socket(socket));
+        }
         let (Port::Asked(port) | Port::Default(port)) = server.port;
         if port == 0 {
             let blame = layers.blame("SERVER_PORT");
             let error = format!("{blame} is any free port: say which one it took");
             return Err(ConfigError::new(error));
         }
-        Ok(server)
+        let is_tls = layers.text("TLS_CERT_FILE")?.is_some();
+        Ok(Self::Address { host: server.host, port, is_tls })
     }
 }
 

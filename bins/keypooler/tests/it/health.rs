@@ -6,7 +6,8 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::support::{Server, run};
+use crate::support::{ADMIN_TOKEN, Server, command, run};
+use crate::tls;
 
 /// Asks a server that is said to listen on a port of 127.0.0.1; the exit code and the report.
 fn asked(flags: &[&str], port: &str) -> (Option<i32>, String) {
@@ -64,4 +65,37 @@ fn a_port_that_is_not_known_can_not_be_asked() {
     let (code, said) = asked(&[], "0");
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("SERVER_PORT is any free port"), "{said}");
+}
+
+#[test]
+fn a_server_that_speaks_tls_is_asked_so_whatever_its_certificate_is_for() {
+    let folder = tempfile::tempdir().unwrap();
+    tls::write(folder.path(), 90);
+    let server = Server::start(folder.path(), &tls::FILES);
+    let port = server.address.port().to_string();
+    let environment = [("SERVER_HOST", "127.0.0.1"), ("SERVER_PORT", port.as_str()), tls::FILES[0]];
+    let output = run(folder.path(), &["health"], &environment);
+    let said = String::from_utf8(output.stdout).unwrap();
+    let expected = format!("https://127.0.0.1:{port}/health: 200\n");
+    assert_eq!((output.status.code(), said), (Some(0), expected));
+
+    // In the clear it gives no answer.
+    let (code, said) = asked(&[], &port);
+    assert_eq!(code, Some(3), "{said}");
+}
+
+#[test]
+fn a_server_on_a_socket_alone_is_asked_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = [("ADMIN_TOKEN", ADMIN_TOKEN), ("SERVER_SOCKET", "k.sock")];
+    let mut server = Server::start_by(command(folder.path(), &[], &environment));
+    let asked = || {
+        let output = run(folder.path(), &["health"], &environment[1..]);
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    assert_eq!(asked(), (Some(0), "http://unix:k.sock:/health: 200\n".to_owned()));
+    server.terminate();
+    assert_eq!(server.wait(), Some(0), "{}", server.log());
+    let (code, said) = asked();
+    assert_eq!(code, Some(3), "{said}");
 }

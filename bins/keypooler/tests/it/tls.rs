@@ -17,10 +17,10 @@ use time::{Duration, OffsetDateTime};
 use crate::sockets::ask;
 use crate::support::{Server, run};
 
-const FILES: [(&str, &str); 2] = [("TLS_CERT_FILE", "c.pem"), ("TLS_KEY_FILE", "k.pem")];
+pub(crate) const FILES: [(&str, &str); 2] = [("TLS_CERT_FILE", "c.pem"), ("TLS_KEY_FILE", "k.pem")];
 
 /// Puts a new certificate and its key into the folder.
-fn write(folder: &Path, days: i64) -> CertificateDer<'static> {
+pub(crate) fn write(folder: &Path, days: i64) -> CertificateDer<'static> {
     let pem = |label: &str, der: &[u8]| {
         format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
     };
