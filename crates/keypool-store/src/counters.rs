@@ -38,9 +38,9 @@ impl fmt::Display for CounterMismatch {
     }
 }
 
-/// A budget counter is its opening balance plus the key's events since; a rate counter the events of the key and
-/// feature since the first of its window, those that were pruned included, 0 where none was opened. One statement, so that it sees one moment; each half
-/// goes through the events once.
+/// A budget counter is its opening balance plus the key's events since; a rate counter its window's opening balance plus the
+/// events of the key and feature since the first of its window, 0 where none was opened. One statement, so that it sees one
+/// moment; each half goes through the events once.
 const MISMATCHES: &str = "
     SELECT key_uuid, key_name, feature, recorded, counted FROM (
         SELECT k.key_uuid, k.name AS key_name, NULL AS feature, b.used AS recorded,
@@ -58,7 +58,7 @@ const MISMATCHES: &str = "
         FROM rate_counters AS r
         JOIN keys AS k USING (key_no)
         JOIN features AS f USING (feature_no)
-        LEFT JOIN pruned_rates AS p ON p.key_no = r.key_no AND p.feature_no = r.feature_no
+        LEFT JOIN rate_openings AS p ON p.key_no = r.key_no AND p.feature_no = r.feature_no
             AND p.window_start_ms = r.window_start_ms
         LEFT JOIN (
             SELECT e.key_no, e.feature_no, count(*) AS events

@@ -16,7 +16,7 @@ pub(crate) struct Migration {
 }
 
 /// All of them, in order.
-pub(crate) const MIGRATIONS: [Migration; 7] = [
+pub(crate) const MIGRATIONS: [Migration; 8] = [
     Migration {
         version: 1,
         name: "init",
@@ -51,6 +51,11 @@ pub(crate) const MIGRATIONS: [Migration; 7] = [
         version: 7,
         name: "pruning",
         text: include_str!("../../../migrations/0007_pruning.sql"),
+    },
+    Migration {
+        version: 8,
+        name: "strays",
+        text: include_str!("../../../migrations/0008_strays.sql"),
     },
 ];
 

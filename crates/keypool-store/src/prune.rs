@@ -174,7 +174,7 @@ fn statements(batch: &PruneBatch) -> Vec<Statement> {
             WHERE e.id <= ?1 AND e.id > b.opening_after GROUP BY e.key_no
         ) AS gone
         WHERE budget_counters.key_no = gone.key_no";
-    let rates = "INSERT INTO pruned_rates (key_no, feature_no, window_start_ms, events)
+    let rates = "INSERT INTO rate_openings (key_no, feature_no, window_start_ms, events)
         SELECT e.key_no, e.feature_no, r.window_start_ms, count(*)
         FROM usage_events AS e CROSS JOIN rate_counters AS r USING (key_no, feature_no)
         WHERE e.id <= ?1 AND e.id >= r.window_first GROUP BY e.key_no, e.feature_no

@@ -75,7 +75,9 @@ pub(crate) fn contradictions(file: &Path) -> Vec<String> {
             || (SELECT count(*) FROM usage_events AS e
                 WHERE e.key_no = r.key_no AND e.feature_no = r.feature_no AND e.id >= r.window_first)
             FROM rate_counters AS r JOIN keys AS k USING (key_no) JOIN features AS f USING (feature_no)
-            WHERE r.used <> (SELECT count(*) FROM usage_events AS e
+            LEFT JOIN rate_openings AS o ON o.key_no = r.key_no AND o.feature_no = r.feature_no
+                AND o.window_start_ms = r.window_start_ms
+            WHERE r.used <> coalesce(o.events, 0) + (SELECT count(*) FROM usage_events AS e
                 WHERE e.key_no = r.key_no AND e.feature_no = r.feature_no AND e.id >= r.window_first)
         UNION ALL SELECT 'event ' || id || ' follows ' || coalesce(previous, 'none') || ', not ' || coalesce(older, 'none')
             FROM (SELECT id, previous, lag(id) OVER (PARTITION BY key_no ORDER BY id) AS older FROM usage_events)

@@ -100,7 +100,9 @@ impl Hub {
         let budgets = "SELECT count(*) FROM budget_counters AS b WHERE used <> opening
             + (SELECT count(*) FROM usage_events AS e WHERE e.key_no = b.key_no AND e.id > opening_after)";
         let rates = "SELECT count(*) FROM rate_counters AS r WHERE used <> (SELECT count(*) FROM usage_events AS e
-            WHERE e.key_no = r.key_no AND e.feature_no = r.feature_no AND e.id >= r.window_first)";
+            WHERE e.key_no = r.key_no AND e.feature_no = r.feature_no AND e.id >= r.window_first)
+            + coalesce((SELECT events FROM rate_openings AS o WHERE o.key_no = r.key_no AND o.feature_no = r.feature_no
+            AND o.window_start_ms = r.window_start_ms), 0)";
         assert_eq!((self.number(budgets).await, self.number(rates).await), (0, 0));
     }
 }

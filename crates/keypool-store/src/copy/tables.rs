@@ -158,7 +158,7 @@ const TABLES: [Table; 18] = [
         ],
     },
     Table {
-        name: "pruned_rates",
+        name: "rate_openings",
         keys: 2,
         columns: &[
             ("key_no", Number),

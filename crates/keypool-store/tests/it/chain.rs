@@ -83,6 +83,23 @@ async fn a_budget_window_counts_what_comes_out_of_order() {
     assert!(matches!(fifth, Err(keypool_store::WriteError::Spent)), "{fifth:?}");
 }
 
+/// Promise 3, where a replica whose clock is behind draws in a window that another has opened.
+#[tokio::test]
+async fn a_rate_window_counts_what_is_older_than_it_and_nothing_of_the_one_before() {
+    let fresh = roomy().await;
+    let at = |after, since| Draw { rate_since: since, ..draw(1, grant(after, 0)) };
+    let draws = [at(0, 0), at(59_990, 0), at(60_000, 60_000), at(59_980, 60_000)];
+    let draws =
+        [draws, [at(59_995, 60_000), at(60_001, 60_000), at(59_970, 60_000), at(60_002, 60_000)]];
+    for draw in draws.concat() {
+        fresh.store.commit_draws(&batch(5, &[draw])).await.unwrap();
+        assert_eq!(fresh.store.check_counters().await.unwrap(), [], "after {:?}", draw.id);
+    }
+    let used = crate::support::rows(&fresh.path(), "SELECT '' || used FROM rate_counters").await;
+    assert_eq!(used, ["6"]);
+    assert_pages_tell_all(&fresh, &draws.concat()).await;
+}
+
 #[tokio::test]
 async fn a_page_starts_far_from_the_events_of_its_key() {
     let fresh = roomy().await;

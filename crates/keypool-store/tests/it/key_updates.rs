@@ -240,6 +240,23 @@ async fn counts_go_on_or_are_struck_as_the_budget_changes() {
     }
 }
 
+/// Promise 3, where a replica whose clock is behind draws after the change.
+#[tokio::test]
+async fn a_count_that_was_set_goes_on_with_grants_that_are_older_than_it() {
+    for (window, since) in [(None, None), (Some(60), Some(10))] {
+        let fresh = granted((Some(99), window), 10).await;
+        let key = unchanged(&fresh.store, 1).await;
+        update(&fresh.store, 20, KeyUpdate { balance: Balance::Struck(5), ..key }).await;
+        for (used, at) in (6..).zip([11, 5, 30, 7, 12]) {
+            let revision = fresh.store.revision().await.unwrap();
+            let draw = Draw { budget_since: since, ..draw(1, grant(at, 9)) };
+            fresh.store.commit_draws(&batch(revision, &[draw])).await.unwrap();
+            assert_eq!(fresh.store.check_counters().await.unwrap(), [], "{window:?}, {at}");
+            assert_eq!(counted(&fresh).await, (used, since));
+        }
+    }
+}
+
 /// Promise 1.
 #[tokio::test]
 async fn the_database_holds_to_a_count_that_was_set() {

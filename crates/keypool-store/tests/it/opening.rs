@@ -27,7 +27,7 @@ async fn a_missing_file_is_made_with_its_folder_and_for_its_owner_alone() {
         assert_eq!(mode(Path::new(&file)), 0o600, "{file}");
     }
     store.close().await;
-    assert_eq!(inspect(settings(&path)).await.unwrap().shape(), Shape::Version(7));
+    assert_eq!(inspect(settings(&path)).await.unwrap().shape(), Shape::Version(8));
 }
 
 #[tokio::test]
@@ -146,6 +146,6 @@ async fn the_schema_status_says_what_is_there_and_what_is_to_come() {
     let status = schema_status(settings(&fresh.path())).await.unwrap();
     assert_eq!(
         (status.shape, status.applied.len(), status.pending),
-        (Shape::Version(7), 7, Vec::new())
+        (Shape::Version(8), 8, Vec::new())
     );
 }

@@ -49,7 +49,7 @@ async fn a_database_of_a_newer_version() {
     run(&fresh.path(), "INSERT INTO schema_migrations (version, name) VALUES (99, 'later')").await;
     let sentence = refusal(&fresh.path()).await;
     assert!(
-        sentence.contains("made by a newer keypooler (schema version 99; this one knows 7)"),
+        sentence.contains("made by a newer keypooler (schema version 99; this one knows 8)"),
         "{sentence}"
     );
 }
