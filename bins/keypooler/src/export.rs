@@ -19,6 +19,9 @@ pub(crate) async fn export(settings: Settings, flags: &ExportFlags) -> anyhow::R
     let database = settings.database.to_string();
     let sealer = settings.encryption.sealer();
     let still = Still::read(settings.database, &sealer, &Clock::System).await?;
+    if let Some(tier) = flags.tier.as_deref().filter(|tier| !still.has_tier(tier)) {
+        bail!("there is no tier {tier:?} in {database}");
+    }
     let values = if flags.with_values { Values::Shown } else { Values::Hidden };
     let is_of_tier = |key: &StillKey<'_>| flags.tier.as_deref().is_none_or(|tier| key.tier == tier);
     let (keys, left_out): (Vec<_>, Vec<_>) =

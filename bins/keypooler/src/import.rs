@@ -6,62 +6,123 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use keypool_engine::{Clock, EngineSettings, Guest, NewKey, Prospective, SameNames, Still};
+use keypool_engine::{
+    AdminError, Clock, EngineSettings, Guest, NewKey, Prospective, SameNames, Still,
+};
 use keypool_http::ListedKey;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::config::Settings;
+use crate::config::{DatabaseSettings, Settings};
 use crate::exit::Outcome;
 use crate::flags::ImportFlags;
 use crate::report::{self, Form};
 
 /// A file of keys may be so long, as the body of a request may.
-const MOST_BYTES: u64 = 32 * 1_024 * 1_024;
+const MOST_BYTES: usize = 32 * 1_024 * 1_024;
+/// How often the keys are judged anew, each time because the pool has changed since.
+const MOST_OVERTAKEN: usize = 16;
+
+/// What is asked for.
+struct Import<'f> {
+    flags: &'f ImportFlags,
+    database: DatabaseSettings,
+    text: Zeroizing<Vec<u8>>,
+}
 
 /// Adds the keys, or only tells what would become of each.
 pub(crate) async fn import(settings: Settings, flags: &ImportFlags) -> anyhow::Result<Outcome> {
-    let text = read(&flags.file)?;
-    let listed = flags.format().read(&text, flags.tier.as_deref());
-    let listed = listed.with_context(|| format!("{} can't be read", flags.file.display()))?;
-    drop(text);
-
-    let database = settings.database.to_string();
+    let asked = Import { flags, database: settings.database, text: read(&flags.file)? };
     let sealer = settings.encryption.sealer();
-    let still = Still::read(settings.database.clone(), &sealer, &Clock::System).await?;
-    let names = if flags.allow_same_name { SameNames::Allow } else { SameNames::Refuse };
-    let (keys, new) = judge(listed, &still, names);
+    let still = Still::read(asked.database.clone(), &sealer, &Clock::System).await?;
+    let (mut report, new) = asked.judge(&still)?;
     drop(still);
-    let mut report = Report::of(database, flags, keys);
-    if report.refused == 0 && !flags.dry_run && !new.is_empty() {
+    if !new.is_empty() {
         let settings = EngineSettings {
-            store: settings.database.into(),
+            store: asked.database.clone().into(),
             sealer,
             admin_tokens: Vec::new(),
             clock: Clock::System,
             accept_clock: true,
         };
-        add(settings, new).await?;
-        report.added = report.new;
+        let guest = Guest::open("keypooler import", settings).await?;
+        let added = asked.add(&guest, report, new).await;
+        let left = guest.leave().await;
+        report = added?;
+        left?;
     }
     report::print(&report, Form::of(flags.json))?;
     Ok(if report.refused == 0 { Outcome::Done } else { Outcome::Amiss })
 }
 
-fn read(file: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
-    let failed = || format!("{} can't be read", file.display());
-    let mut text = Zeroizing::new(Vec::new());
-    let most = MOST_BYTES + 1;
-    let read = if file == Path::new("-") {
-        io::stdin().lock().take(most).read_to_end(&mut text)
+fn read(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    let text = if path == Path::new("-") {
+        read_all(io::stdin().lock(), MOST_BYTES)
     } else {
-        File::open(file).and_then(|file| file.take(most).read_to_end(&mut text))
+        File::open(path).and_then(|file| {
+            let told = file.metadata()?;
+            let length = usize::try_from(told.len()).unwrap_or(MOST_BYTES);
+            read_all(file, if told.is_file() { length } else { MOST_BYTES })
+        })
     };
-    read.with_context(failed)?;
-    if text.len() as u64 == most {
-        bail!("{} is longer than 32 MiB: import it in parts", file.display());
+    let text = text.with_context(|| format!("{} can't be read", path.display()))?;
+    if text.len() > MOST_BYTES {
+        bail!("{} is longer than 32 MiB: import it in parts", path.display());
     }
     Ok(text)
+}
+
+/// Reads what should have this length, and no more than a byte above what is taken. Memory that grows leaves a copy behind.
+fn read_all(from: impl Read, length: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut text = Zeroizing::new(Vec::with_capacity(length.min(MOST_BYTES) + 1));
+    from.take(MOST_BYTES as u64 + 1).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+impl Import<'_> {
+    /// What becomes of the keys by the pool as it stands, and those that are to be added to it.
+    fn judge(&self, still: &Still<'_>) -> anyhow::Result<(Report, Vec<NewKey>)> {
+        let Self { flags, database, text } = self;
+        let listed = flags.format().read(text, flags.tier.as_deref());
+        let listed = listed.with_context(|| format!("{} can't be read", flags.file.display()))?;
+        let (keys, new) = judge(listed, still, self.names());
+        let report = Report::of(database.to_string(), flags, keys);
+        let is_made = report.refused == 0 && !flags.dry_run;
+        Ok((report, if is_made { new } else { Vec::new() }))
+    }
+
+    /// Adds the keys as one change. Where the pool has changed so that it can't be made, they are judged anew.
+    async fn add(
+        &self,
+        guest: &Guest,
+        mut report: Report,
+        mut new: Vec<NewKey>,
+    ) -> anyhow::Result<Report> {
+        let mut overtaken = 0;
+        while !new.is_empty() {
+            let engine = guest.engine();
+            match engine.add_new_keys(guest.origin(), new, self.names()).await {
+                Ok(added) => {
+                    report.added = added.len();
+                    break;
+                }
+                Err(AdminError::Invalid(_) | AdminError::Unknown { .. })
+                    if overtaken < MOST_OVERTAKEN =>
+                {
+                    overtaken += 1;
+                    let database = self.database.clone();
+                    let still = Still::read_for(guest, database, &Clock::System).await?;
+                    (report, new) = self.judge(&still)?;
+                }
+                Err(error) => return Err(error).context("the keys could not be added"),
+            }
+        }
+        Ok(report)
+    }
+
+    fn names(&self) -> SameNames {
+        if self.flags.allow_same_name { SameNames::Allow } else { SameNames::Refuse }
+    }
 }
 
 /// What becomes of each key of the file, and those that are to be added.
@@ -89,6 +150,11 @@ fn judge(listed: Vec<ListedKey>, still: &Still<'_>, names: SameNames) -> (Vec<To
                 let twin = lines.get(of).copied().unwrap_or_default();
                 Becomes::Refused { why: format!("holds the value of the key on line {twin}") }
             }
+            Prospective::Namesake { of } => {
+                let line = lines.get(of).copied().unwrap_or_default();
+                let why = format!("has the name of the key on line {line}, with another value");
+                Becomes::Refused { why }
+            }
             Prospective::Refused(why) => Becomes::Refused { why },
         };
         told.push(Told { line: *line, name: Some(key.name.clone()), becomes });
@@ -98,15 +164,6 @@ fn judge(listed: Vec<ListedKey>, still: &Still<'_>, names: SameNames) -> (Vec<To
     }
     told.sort_by_key(|told| told.line);
     (told, new)
-}
-
-/// Adds the keys as one change, which holds when this returns.
-async fn add(settings: EngineSettings, keys: Vec<NewKey>) -> anyhow::Result<()> {
-    let guest = Guest::open("keypooler import", settings).await?;
-    let added = guest.engine().add_keys(guest.origin(), keys).await;
-    let left = guest.leave().await;
-    added.context("the keys could not be added")?;
-    Ok(left?)
 }
 
 /// What is told of an import.

@@ -1,8 +1,9 @@
-//! Files of keys, in three formats. The JSON array that `POST /admin/keys` takes is the one that the others are brought to,
-//! so that every field is read by the rules of a request.
+//! Files of keys, in three formats. The JSON that `POST /admin/keys` takes is the one that the others are brought to, key by
+//! key, so that every field is read by the rules of a request.
 
 mod csv;
 mod env;
+mod object;
 
 use std::path::Path;
 
@@ -10,6 +11,11 @@ use clap::ValueEnum;
 use keypool_engine::StillKey;
 use keypool_http::{ListedKey, Values};
 use zeroize::Zeroizing;
+
+use self::object::Object;
+
+/// A file holds no more keys.
+const MOST_KEYS: usize = 10_000;
 
 /// The format of a file of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -40,12 +46,6 @@ impl Unreadable {
     }
 }
 
-/// The keys of a file as a JSON array, with the line that each begins on.
-struct Brought {
-    json: Zeroizing<String>,
-    lines: Vec<usize>,
-}
-
 impl Format {
     /// The format that a file's name tells of.
     pub(crate) fn of(path: &Path) -> Option<Self> {
@@ -69,22 +69,12 @@ impl Format {
             .map_err(|_| Unreadable::new(None, "the file is not UTF-8 text"))?;
         // Some programs begin a file with this mark.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let brought = match self {
-            Self::Json => {
-                return keypool_http::read_keys(text.as_bytes()).map_err(|problem| {
-                    Unreadable::new(None, problem.replace("the body", "the file"))
-                });
-            }
-            Self::Csv => csv::bring(text, tier)?,
-            Self::Env => env::bring(text, tier)?,
-        };
-        if brought.lines.is_empty() {
-            return Ok(Vec::new());
+        match self {
+            Self::Json => keypool_http::read_keys(text.as_bytes())
+                .map_err(|problem| Unreadable::new(None, problem.replace("the body", "the file"))),
+            Self::Csv => csv::read(text, tier),
+            Self::Env => env::read(text, tier),
         }
-        let listed = keypool_http::read_keys(brought.json.as_bytes())
-            .map_err(|problem| Unreadable::new(None, problem.replace("the body", "the file")))?;
-        let with_line = |(listed, line): (ListedKey, usize)| ListedKey { line, ..listed };
-        Ok(listed.into_iter().zip(brought.lines).map(with_line).collect())
     }
 
     /// Writes keys.
@@ -101,14 +91,16 @@ impl Format {
     }
 }
 
-/// A member of an object, as JSON.
-fn member(name: &str, value: &str) -> String {
-    format!("{}:{}", json(name), value)
-}
-
-/// A text as JSON.
-fn json(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+/// Adds the key on a line to those before it.
+fn add(listed: &mut Vec<ListedKey>, line: usize, key: Object) -> Result<(), Unreadable> {
+    if listed.len() == MOST_KEYS {
+        let problem = "a file holds at most 10,000 keys: import it in parts";
+        return Err(Unreadable::new(line, problem));
+    }
+    let read = keypool_http::read_keys(&key.finish());
+    let read = read.map_err(|problem| Unreadable::new(line, problem.replace("the body", "it")))?;
+    listed.extend(read.into_iter().map(|key| ListedKey { line, ..key }));
+    Ok(())
 }
 
 #[cfg(test)]
@@ -141,5 +133,29 @@ mod tests {
         let broken = Format::Json.read(b"[{]", None).unwrap_err();
         assert_eq!(broken.to_string(), "the file is not valid JSON (line 1, column 3)");
         assert_eq!(Format::Json.read(b"[\xff]", None).unwrap_err().line, None);
+    }
+
+    /// It took minutes when the lines before each key were counted anew.
+    #[test]
+    fn as_many_keys_as_a_file_holds_are_read_without_delay_and_no_more() {
+        let value = "v".repeat(1_000);
+        let rows = |count: usize| format!("name,key\n{}", format!("n,{value}\n").repeat(count));
+        let lines = |count: usize| format!("N={value}\n").repeat(count);
+        for (format, text, first) in
+            [(Format::Csv, rows(MOST_KEYS), 2), (Format::Env, lines(MOST_KEYS), 1)]
+        {
+            let listed = format.read(text.as_bytes(), Some("t")).unwrap();
+            let read: Vec<usize> = listed.iter().map(|it| it.line).collect();
+            assert_eq!(read, (first..first + MOST_KEYS).collect::<Vec<_>>());
+            assert!(listed.iter().all(|it| it.key.is_ok()), "{format:?}");
+        }
+        for (format, text, line) in [
+            (Format::Csv, rows(MOST_KEYS + 1), 10_002),
+            (Format::Env, lines(MOST_KEYS + 1), 10_001),
+        ] {
+            let refused = format.read(text.as_bytes(), Some("t")).unwrap_err();
+            assert_eq!(refused.line, Some(line));
+            assert!(refused.problem.contains("at most 10,000 keys"), "{refused}");
+        }
     }
 }

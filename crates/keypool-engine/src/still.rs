@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::load::load;
 use crate::opener::Opener;
 use crate::roster::{KeyEntry, Roster};
-use crate::{NewKey, OpenError, Secret, rules};
+use crate::{Guest, NewKey, OpenError, Secret, rules};
 
 /// A pool at one moment.
 #[derive(Debug)]
@@ -66,6 +66,11 @@ pub enum Prospective {
         /// The first of them.
         of: usize,
     },
+    /// Another of the keys, by its place among them from 0, has the same name, with another value.
+    Namesake {
+        /// The first of them.
+        of: usize,
+    },
     /// It cannot be added: a sentence that repeats no value.
     Refused(String),
 }
@@ -98,6 +103,24 @@ impl<'s> Still<'s> {
         Ok(Self { roster, sealer, fingerprinter, at: now.wall })
     }
 
+    /// The same while a guest changes the pool: by the guest's encryption key.
+    ///
+    /// # Errors
+    /// Those of [`Still::read`].
+    pub async fn read_for(
+        guest: &'s Guest,
+        store: impl Into<StoreSettings>,
+        clock: &Clock,
+    ) -> Result<Self, OpenError> {
+        Self::read(store, &guest.engine().shared.sealer, clock).await
+    }
+
+    /// Whether it has a tier of that name.
+    #[must_use]
+    pub fn has_tier(&self, name: &str) -> bool {
+        self.roster.tier_named(name).is_some()
+    }
+
     /// Its keys, in order of creation.
     pub fn keys(&self) -> impl Iterator<Item = StillKey<'_>> {
         self.roster.keys.values().map(|entry| StillKey {
@@ -117,37 +140,63 @@ impl<'s> Still<'s> {
     }
 
     /// What would become of these keys, one by one, by the rules that an admin's request is held to. A value that the pool
-    /// has already is found by its fingerprint; one that stands twice among these is refused.
+    /// has already is found by its fingerprint; one that stands twice among these is refused, and so is a name that two
+    /// values would bear, unless that is allowed.
     #[must_use]
     pub fn hold_against(&self, keys: &[NewKey], names: SameNames) -> Vec<Prospective> {
-        let mut seen: HashMap<Fingerprint, usize> = HashMap::new();
-        let judge = |(place, key): (usize, &NewKey)| {
-            let fingerprint = self.fingerprinter.of(&key.value);
-            if let Err(invalid) = rules::check_key(key, self.at) {
-                return Prospective::Refused(invalid.to_string());
+        let bearers = self.bearers(names);
+        let mut values: HashMap<Fingerprint, usize> = HashMap::new();
+        let mut named: HashMap<&str, usize> = HashMap::new();
+        let mut prospects = Vec::with_capacity(keys.len());
+        for (place, key) in keys.iter().enumerate() {
+            prospects.push(match self.refuse(key) {
+                Some(why) => Prospective::Refused(why),
+                None => {
+                    let fingerprint = self.fingerprinter.of(&key.value);
+                    let twin = *values.entry(fingerprint).or_insert(place);
+                    let namesake = *named.entry(key.name.as_str()).or_insert(place);
+                    match (self.present(fingerprint), bearers.get(key.name.as_str())) {
+                        _ if twin != place => Prospective::Twin { of: twin },
+                        (Some(present), _) => present,
+                        (None, Some(id)) => Prospective::Refused(format!(
+                            "there is a key of this name with another value ({id})"
+                        )),
+                        (None, None) if namesake != place && names == SameNames::Refuse => {
+                            Prospective::Namesake { of: namesake }
+                        }
+                        (None, None) => Prospective::New,
+                    }
+                }
+            });
+        }
+        prospects
+    }
+
+    /// Why a key cannot be added, whatever else there is.
+    fn refuse(&self, key: &NewKey) -> Option<String> {
+        if let Err(invalid) = rules::check_key(key, self.at) {
+            return Some(invalid.to_string());
+        }
+        (!self.has_tier(&key.tier)).then(|| format!("there is no tier {:?}", key.tier))
+    }
+
+    /// The key that has a value.
+    fn present(&self, fingerprint: Fingerprint) -> Option<Prospective> {
+        let number = self.roster.oldest_with_value(fingerprint)?;
+        let entry = self.roster.keys.get(&number)?;
+        let (id, name) = (Arc::clone(&entry.sealed.id), Arc::clone(&entry.name));
+        Some(Prospective::Present { id, name })
+    }
+
+    /// Names that no further key may bear, with the UUID of the oldest key that does.
+    fn bearers(&self, names: SameNames) -> HashMap<&str, &str> {
+        let youngest_first = self.roster.keys.values().rev();
+        match names {
+            SameNames::Refuse => {
+                youngest_first.map(|entry| (&*entry.name, &*entry.sealed.id)).collect()
             }
-            if self.roster.tier_named(&key.tier).is_none() {
-                return Prospective::Refused(format!("there is no tier {:?}", key.tier));
-            }
-            let twin = *seen.entry(fingerprint).or_insert(place);
-            if twin != place {
-                return Prospective::Twin { of: twin };
-            }
-            let present = self.roster.oldest_with_value(fingerprint);
-            if let Some(entry) = present.and_then(|number| self.roster.keys.get(&number)) {
-                let (id, name) = (Arc::clone(&entry.sealed.id), Arc::clone(&entry.name));
-                return Prospective::Present { id, name };
-            }
-            let has_name = |entry: &&KeyEntry| *entry.name == *key.name;
-            match self.roster.keys.values().find(has_name) {
-                Some(namesake) if names == SameNames::Refuse => Prospective::Refused(format!(
-                    "there is a key of this name with another value ({})",
-                    namesake.sealed.id
-                )),
-                Some(_) | None => Prospective::New,
-            }
-        };
-        keys.iter().enumerate().map(judge).collect()
+            SameNames::Allow => HashMap::new(),
+        }
     }
 }
 

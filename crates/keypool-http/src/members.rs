@@ -108,10 +108,9 @@ impl<'b> Field<'b> {
         Self { path: String::new(), name: String::new(), text }
     }
 
-    /// The line of the whole body that it begins on, from 1.
-    pub(crate) fn line_in(&self, body: &[u8]) -> usize {
-        let before = self.text.as_ptr().addr().saturating_sub(body.as_ptr().addr());
-        1 + body.iter().take(before).filter(|byte| **byte == b'\n').count()
+    /// The bytes of the whole body that stand before it.
+    pub(crate) fn offset_in(&self, body: &[u8]) -> usize {
+        self.text.as_ptr().addr().saturating_sub(body.as_ptr().addr())
     }
 
     /// The complaint that this field must be something else.

@@ -2,11 +2,11 @@
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord, Writer};
 use keypool_engine::{StillKey, times};
-use keypool_http::Values;
+use keypool_http::{ListedKey, Values};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::{Brought, Unreadable, json, member};
+use super::{Object, Unreadable, add};
 
 /// What a cell holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,38 +42,48 @@ const WITHOUT_VALUES: [&str; 9] = [
 ];
 
 /// Reads a file. Columns may come in any order; an empty cell is none. `tier` is that of rows without one.
-pub(super) fn bring(text: &str, tier: Option<&str>) -> Result<Brought, Unreadable> {
+pub(super) fn read(text: &str, tier: Option<&str>) -> Result<Vec<ListedKey>, Unreadable> {
     let mut reader = ReaderBuilder::new().from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| unreadable(&error))?;
     let columns = columns(header)?;
-    let mut brought = Brought { json: Zeroizing::new(String::from("[")), lines: Vec::new() };
+    let mut listed = Vec::new();
+    let (mut line, mut counted) = (1, 0);
     for row in reader.records() {
         let row = row.map_err(|error| unreadable(&error))?;
-        let mut members: Vec<String> = columns
-            .iter()
-            .zip(&row)
-            .filter(|(_, cell)| !cell.is_empty())
-            .map(|((name, kind), cell)| member(name, &value(*kind, cell)))
-            .collect();
-        let has_tier =
-            columns.iter().zip(&row).any(|((name, _), cell)| *name == "tier" && !cell.is_empty());
-        if let (Some(tier), false) = (tier, has_tier) {
-            members.push(member("tier", &json(tier)));
-        }
-        let separator = if brought.lines.is_empty() { "" } else { "," };
-        brought.json.push_str(&format!("{separator}{{{}}}", members.join(",")));
-        brought.lines.push(line_of(&row, text));
+        let begin = begin(&row, text);
+        let between = text.as_bytes().get(counted..begin).unwrap_or_default();
+        line += between.iter().filter(|byte| **byte == b'\n').count();
+        counted = begin;
+        add(&mut listed, line, object(&row, &columns, tier))?;
     }
-    brought.json.push(']');
-    Ok(brought)
+    Ok(listed)
 }
 
-/// The line that a row begins on: the reader tells the byte behind the row before, whose line break may go on.
-fn line_of(row: &StringRecord, text: &str) -> usize {
+/// The bytes before a row: the reader tells those behind the row before, whose line break may go on.
+fn begin(row: &StringRecord, text: &str) -> usize {
     let behind = row.position().and_then(|at| usize::try_from(at.byte()).ok()).unwrap_or(0);
-    let bytes = text.as_bytes();
-    let gap = bytes.iter().skip(behind).take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-    1 + bytes.iter().take(behind + gap).filter(|byte| **byte == b'\n').count()
+    let rest = text.as_bytes().iter().skip(behind);
+    behind + rest.take_while(|byte| matches!(byte, b'\r' | b'\n')).count()
+}
+
+/// A row as JSON.
+fn object(row: &StringRecord, columns: &[(&str, Cell)], tier: Option<&str>) -> Object {
+    let bytes = row.as_slice().len() + tier.map_or(0, str::len);
+    let mut object = Object::with_room_for(COLUMNS.len(), bytes);
+    let mut tier = tier;
+    for ((name, kind), cell) in columns.iter().zip(row).filter(|(_, cell)| !cell.is_empty()) {
+        if *name == "tier" {
+            tier = None;
+        }
+        match raw(*kind, cell) {
+            Some(raw) => object.add_raw(name, raw),
+            None => object.add(name, cell),
+        }
+    }
+    if let Some(tier) = tier {
+        object.add("tier", tier);
+    }
+    object
 }
 
 fn columns(header: &StringRecord) -> Result<Vec<(&'static str, Cell)>, Unreadable> {
@@ -94,15 +104,14 @@ fn columns(header: &StringRecord) -> Result<Vec<(&'static str, Cell)>, Unreadabl
     Ok(columns)
 }
 
-/// The cell as JSON. What is not of its kind goes as a text, which the reader of the field refuses by its name.
-fn value(kind: Cell, cell: &str) -> String {
+/// A cell that is JSON. One that is not of its kind goes as a text, which the reader of the field refuses by its name.
+fn raw(kind: Cell, cell: &str) -> Option<&RawValue> {
     let is_raw = match kind {
         Cell::Text => false,
         Cell::Number => cell.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-'),
         Cell::Object => true,
     };
-    let raw = if is_raw { serde_json::from_str::<&RawValue>(cell).ok() } else { None };
-    raw.map_or_else(|| json(cell), |raw| raw.get().to_owned())
+    if is_raw { serde_json::from_str(cell).ok() } else { None }
 }
 
 fn unreadable(error: &csv::Error) -> Unreadable {
@@ -156,10 +165,15 @@ pub(super) fn write<'a>(
                 ])
             }
             (Values::Shown, Some((value, secrets))) => {
-                let members = secrets.iter().map(|it| member(&it.name, &json(it.value.expose())));
-                let members = Zeroizing::new(members.collect::<Vec<_>>().join(","));
-                let secrets = Zeroizing::new(format!("{{{}}}", &*members));
-                let secrets = if members.is_empty() { "" } else { &secrets };
+                let sizes = secrets.iter().map(|it| it.name.len() + it.value.expose().len());
+                let bytes: usize = sizes.sum();
+                let mut object = Object::with_room_for(secrets.len(), bytes);
+                for secret in &secrets {
+                    object.add(&secret.name, secret.value.expose());
+                }
+                let json = object.finish();
+                let json = std::str::from_utf8(&json).expect("JSON is UTF-8");
+                let secrets = if secrets.is_empty() { "" } else { json };
                 writer.write_record([
                     key.name,
                     value.expose(),
@@ -242,27 +256,21 @@ mod tests {
             ("name,hush\na,b\n", "line 1: the header names a column that is not known"),
             ("name,name\na,b\n", "line 1: the header names name twice"),
             ("name,key,tier\na,hush\n", "line 2: has 2 cells where the header has 3 columns"),
-            ("name,key,tier\na,hush,t\n,hush,t\n", "line 3: [1].name: is required"),
+            ("name,key,tier\na,hush,t\n,hush,t\n", "line 3: name: is required"),
             (
                 "name,key,tier,usage_limit\na,hush,t,many\n",
-                "line 2: [0].usage_limit: must be a whole number",
+                "line 2: usage_limit: must be a whole number",
             ),
-            (
-                "name,key,tier,metadata\na,hush,t,[1]\n",
-                "line 2: [0].metadata: must be a JSON object",
-            ),
+            ("name,key,tier,metadata\na,hush,t,[1]\n", "line 2: metadata: must be a JSON object"),
             (
                 "name,key,tier,metadata\na,hush,t,\"{}, \"\"x\"\": 1\"\n",
-                "line 2: [0].metadata: must be a JSON object",
+                "line 2: metadata: must be a JSON object",
             ),
             (
                 "name,key,tier,secrets\na,hush,t,\"{\"\"s\"\": 5}\"\n",
-                "line 2: [0].secrets.s: must be a string",
+                "line 2: secrets.s: must be a string",
             ),
-            (
-                "name,key,tier,expires_at\na,hush,t,tomorrow\n",
-                "line 2: [0].expires_at: must be a time",
-            ),
+            ("name,key,tier,expires_at\na,hush,t,tomorrow\n", "line 2: expires_at: must be a time"),
         ];
         for (text, expected) in cases {
             let said = problem(text);

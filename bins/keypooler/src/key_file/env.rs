@@ -5,37 +5,39 @@
 use std::collections::HashMap;
 
 use keypool_engine::StillKey;
+use keypool_http::ListedKey;
 use zeroize::Zeroizing;
 
-use super::{Brought, Unreadable, json, member};
+use super::{Object, Unreadable, add};
 
 /// Reads a file, each line by itself.
-pub(super) fn bring(text: &str, tier: Option<&str>) -> Result<Brought, Unreadable> {
-    let tier = json(tier.unwrap_or_default());
-    let mut brought = Brought { json: Zeroizing::new(String::from("[")), lines: Vec::new() };
+pub(super) fn read(text: &str, tier: Option<&str>) -> Result<Vec<ListedKey>, Unreadable> {
+    let tier = tier.unwrap_or_default();
+    let mut listed = Vec::new();
     for (text, line) in text.lines().zip(1..) {
         let Some((name, value)) =
-            read_line(text).map_err(|problem| Unreadable::new(line, problem))?
+            read_line(text.trim()).map_err(|problem| Unreadable::new(line, problem))?
         else {
             continue;
         };
-        let members = [("name", json(&name)), ("key", json(&value)), ("tier", tier.clone())];
-        let members = members.map(|(name, value)| member(name, &value)).join(",");
-        let separator = if brought.lines.is_empty() { "" } else { "," };
-        brought.json.push_str(&format!("{separator}{{{members}}}"));
-        brought.lines.push(line);
+        let mut key = Object::with_room_for(3, name.len() + value.len() + tier.len());
+        key.add("name", &name);
+        key.add("key", &value);
+        key.add("tier", tier);
+        add(&mut listed, line, key)?;
     }
-    brought.json.push(']');
-    Ok(brought)
+    Ok(listed)
 }
 
-/// One line: a name and its value, or nothing.
+/// One line without the spaces around it: a name and its value, or nothing.
 fn read_line(line: &str) -> Result<Option<(String, Zeroizing<String>)>, &'static str> {
+    if line.is_empty() || line.starts_with('#') {
+        return Ok(None);
+    }
     if has_variable(line) {
         return Err("has a `$`, and variables are not looked up: put the value in single quotes");
     }
     match dotenvy::from_read_iter(line.as_bytes()).next() {
-        None if line.trim().is_empty() || line.trim_start().starts_with('#') => Ok(None),
         Some(Ok((name, value))) => Ok(Some((name, Zeroizing::new(value)))),
         // What dotenvy says repeats the line.
         None | Some(Err(_)) => Err(
@@ -44,16 +46,18 @@ fn read_line(line: &str) -> Result<Option<(String, Zeroizing<String>)>, &'static
     }
 }
 
-/// Whether a `$` stands where dotenvy would look a variable up: anywhere but in single quotes, or behind a backslash.
+/// Whether a `$` stands where dotenvy would look a variable up: in double quotes, too, in which a `'` is one sign of many;
+/// but not in single quotes, in which a backslash is one, or behind a backslash.
 fn has_variable(line: &str) -> bool {
-    let (mut is_quoted, mut is_escaped) = (false, false);
+    let (mut is_single, mut is_double, mut is_escaped) = (false, false, false);
     for char in line.chars() {
         match char {
             _ if is_escaped => is_escaped = false,
-            '\\' if !is_quoted => is_escaped = true,
-            '\'' => is_quoted = !is_quoted,
-            '#' if !is_quoted && line.trim_start().starts_with('#') => return false,
-            '$' if !is_quoted => return true,
+            '\'' if !is_double => is_single = !is_single,
+            _ if is_single => {}
+            '\\' => is_escaped = true,
+            '"' => is_double = !is_double,
+            '$' => return true,
             _ => {}
         }
     }
@@ -126,7 +130,7 @@ mod tests {
     fn read(text: &str) -> Result<Vec<(usize, String, String)>, String> {
         let listed =
             Format::Env.read(text.as_bytes(), Some("t")).map_err(|error| error.to_string())?;
-        let read = |listed: keypool_http::ListedKey| {
+        let read = |listed: ListedKey| {
             let key = listed.key.expect("it can be read");
             assert_eq!(key.tier, "t");
             (listed.line, key.name, key.value.expose().to_owned())
@@ -136,12 +140,14 @@ mod tests {
 
     #[test]
     fn reads_names_and_values_with_their_lines() {
-        let text = "# keys $HOME\n\nA=plain\nexport B_2=\"with space # and\\nline\"\r\nC='lit$eral \\n'\nD=x # note\n";
+        let text = "# keys $HOME\n\nA=plain\nexport B_2=\"with space # and\\nline\"\r\nC='lit$eral \\n'\nD=x # note\nE=x \t\nF=\"it's\"\n";
         let expected = [
             (3, "A", "plain"),
             (4, "B_2", "with space # and\nline"),
             (5, "C", "lit$eral \\n"),
             (6, "D", "x"),
+            (7, "E", "x"),
+            (8, "F", "it's"),
         ];
         let expected =
             expected.map(|(line, name, value)| (line, name.to_owned(), value.to_owned()));
@@ -154,6 +160,11 @@ mod tests {
         for (text, expected) in [
             ("A=x\nB=hush$HOME\n", "line 2: has a `$`"),
             ("A=\"hush${HOME}\"\n", "line 1: has a `$`"),
+            ("A=\"hush'$y-z\"\n", "line 1: has a `$`"),
+            ("A=\"it's hush ${ENCRYPTION_KEY}\"\n", "line 1: has a `$`"),
+            ("A='hush'$HOME\n", "line 1: has a `$`"),
+            ("A=hush\\'$HOME\n", "line 1: has a `$`"),
+            ("A=hush\\ \n", "line 1: is no NAME=value"),
             ("A=\"hush\nmore\"\n", "line 1: is no NAME=value"),
             ("hush\n", "line 1: is no NAME=value"),
             ("A=hush hush\n", "line 1: is no NAME=value"),
@@ -162,6 +173,24 @@ mod tests {
             let said = read(text).unwrap_err();
             assert!(said.starts_with(expected), "{text}: {said}");
             assert!(!said.contains("hush"), "{said}");
+        }
+    }
+
+    /// Every short value of signs that mean something: none is taken for another.
+    #[test]
+    fn a_dollar_is_refused_or_kept() {
+        let signs = ['\'', '"', '\\', '$', 'x', ' '];
+        let mut lines = vec![String::from("K=")];
+        for length in 1..=5 {
+            let longer = lines.iter().flat_map(|line| signs.map(|sign| format!("{line}{sign}")));
+            lines = longer.collect();
+            assert_eq!(lines.len(), signs.len().pow(length));
+            for line in &lines {
+                if let Ok(Some((_, value))) = read_line(line.trim()) {
+                    let dollars = |text: &str| text.matches('$').count();
+                    assert_eq!(dollars(&value), dollars(line), "{line}");
+                }
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::thread;
 
 use serde_json::{Value, json};
 
@@ -83,6 +84,30 @@ fn a_running_server_has_what_was_imported_when_the_command_ends() {
 }
 
 #[test]
+fn imports_at_once_add_every_key_once() {
+    const KEYS: u64 = 200;
+    let folder = tempfile::tempdir().unwrap();
+    let _server = server(folder.path());
+    let key = |n| json!({"name": format!("k{n}"), "key": format!("hush-{n}"), "tier": "t"});
+    let keys: Value = (0..KEYS).map(key).collect();
+    fs::write(folder.path().join("keys.json"), keys.to_string()).unwrap();
+    let told: Vec<(i32, Value)> = thread::scope(|scope| {
+        let one = |_| scope.spawn(|| import(folder.path(), &["keys.json"]));
+        let running: Vec<_> = (0..4).map(one).collect();
+        running.into_iter().map(|import| import.join().unwrap()).collect()
+    });
+    let count = |told: &Value, what: &str| told[what].as_u64().unwrap();
+    for (code, told) in &told {
+        assert_eq!((*code, count(told, "added") + count(told, "present")), (0, KEYS), "{told}");
+    }
+    let added = told.iter().map(|(_, told)| count(told, "added"));
+    assert_eq!(added.sum::<u64>(), KEYS);
+    let (_, listed, _) = said(folder.path(), &["export"]);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed.as_array().map(Vec::len), Some(200));
+}
+
+#[test]
 fn what_is_exported_is_imported_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = server(folder.path());
@@ -125,6 +150,12 @@ fn an_env_file_goes_in_and_comes_out() {
     let server = server(folder.path());
     fs::write(folder.path().join(".env"), "# ours\nexport A_1=hush-1\nB=\"hush \\\"2\\\"\"\n")
         .unwrap();
+    for line in ["K=\"x'$y-z\"\n", "K=\"it's ${ENCRYPTION_KEY}\"\n"] {
+        fs::write(folder.path().join("variables.env"), line).unwrap();
+        let (code, _, error) = said(folder.path(), &["import", "variables.env", "--tier", "t"]);
+        assert_eq!(code, 1);
+        assert!(error.contains("line 1: has a `$`"), "{error}");
+    }
     let (code, _, error) = said(folder.path(), &["import", ".env"]);
     assert_eq!(code, 2);
     assert!(error.contains("--tier"), "{error}");
@@ -184,6 +215,15 @@ fn one_key_that_cannot_be_added_keeps_all_out_and_is_told_by_its_line() {
     let (code, told) = import(folder.path(), &["keys.csv", "--allow-same-name"]);
     assert_eq!((code, &told["added"]), (0, &1.into()), "{told}");
 
+    let text = "name,key,tier\nbetter,hush-10,t\ngood,hush-9,t\nbetter,hush-11,t\n";
+    fs::write(folder.path().join("keys.csv"), text).unwrap();
+    let (code, told) = import(folder.path(), &["keys.csv"]);
+    assert_eq!((code, &told["added"], &told["refused"]), (3, &0.into(), &1.into()), "{told}");
+    let said_of_last = "has the name of the key on line 2, with another value";
+    assert_eq!(told["keys"][2]["why"], said_of_last, "{told}");
+    let (code, told) = import(folder.path(), &["keys.csv", "--allow-same-name"]);
+    assert_eq!((code, &told["added"], &told["present"]), (0, &2.into(), &1.into()), "{told}");
+
     fs::write(folder.path().join("keys.csv"), "hush\n\"").unwrap();
     let (code, out, error) = said(folder.path(), &["import", "keys.csv"]);
     assert_eq!((code, out.as_str()), (1, ""));
@@ -206,6 +246,9 @@ fn without_values_everything_is_listed_and_none_is_told() {
         assert!(out.contains("two") && !out.contains("one") && !out.contains("hush"), "{out}");
         assert!(out.contains("2100-01-01T00:00:00.000Z"), "{out}");
     }
+    let (code, out, error) = said(folder.path(), &["export", "--tier", "v"]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(error.contains("there is no tier \"v\" in ./data/pool.db"), "{error}");
     let (code, _, error) = said(folder.path(), &["import", "--db", "none.db", "keys.json"]);
     assert_eq!(code, 1);
     assert!(error.contains("there is no database none.db"), "{error}");
