@@ -16,7 +16,7 @@ use crate::committer::Shared;
 use crate::freshness::Freshness;
 use crate::gathering::{Asked, Recorded};
 use crate::live::About;
-use crate::views::{ConsumerView, TierView};
+use crate::views::{ConsumerView, TierView, in_pieces};
 use crate::{Caller, DrawError, DrawId, Refusal, Served, Unavailable, report};
 
 /// How often a draw is tried whose refusals turn out to rest on what is old by now.
@@ -283,20 +283,20 @@ impl Engine {
         self.shared.live().now()
     }
 
-    /// All tiers, in order of name, as memory has them ([`confirm_recent`](Engine::confirm_recent)).
+    /// All tiers, in order of name, as memory has them ([`confirm_recent`](Engine::confirm_recent)). However many they
+    /// are, draws pass between.
     #[must_use]
     pub fn tiers(&self) -> Vec<TierView> {
-        let mut tiers = self.shared.live().tier_views();
+        let mut tiers = in_pieces(|after| self.shared.live().tier_views(after));
         tiers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         tiers
     }
 
-    /// All consumers, in order of creation, as memory has them ([`confirm_uses`](Engine::confirm_uses)).
+    /// All consumers, in order of creation, as memory has them ([`confirm_uses`](Engine::confirm_uses)). However many they
+    /// are, draws pass between.
     #[must_use]
     pub fn consumers(&self) -> Vec<ConsumerView> {
-        let mut live = self.shared.live();
-        let now = live.now();
-        live.consumer_views(now)
+        in_pieces(|after| self.shared.live().consumer_views(after))
     }
 
     /// Whether new values are sealed.

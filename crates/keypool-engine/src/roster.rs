@@ -2,6 +2,7 @@
 //!
 //! It mirrors the living rows of the database. It decides nothing.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -27,7 +28,8 @@ pub(crate) struct Roster {
     keys_by_id: HashMap<Arc<str>, KeyNo>,
     keys_by_value: BTreeSet<(Fingerprint, KeyNo)>,
     consumers_by_id: HashMap<Arc<str>, ConsumerNo>,
-    consumers_by_token: HashMap<TokenDigest, ConsumerNo>,
+    /// Of consumers that hold the same token, as the original allowed, the oldest has it.
+    consumers_by_token: HashMap<TokenDigest, BTreeSet<ConsumerNo>>,
 }
 
 #[derive(Debug)]
@@ -152,7 +154,7 @@ impl Roster {
         token: &TokenDigest,
         now: Timestamp,
     ) -> Option<ConsumerNo> {
-        let number = *self.consumers_by_token.get(token)?;
+        let number = *self.consumers_by_token.get(token)?.first()?;
         self.consumer_accepting(number, token.tag(), now).map(|_| number)
     }
 
@@ -203,13 +205,11 @@ impl Roster {
         }
     }
 
-    /// Where two consumers hold the same token, as the original allowed, the older one has it.
     pub(crate) fn put_consumer(&mut self, number: ConsumerNo, consumer: ConsumerEntry) {
         self.last.consumer = self.last.consumer.max(number.get());
         self.consumers_by_id.insert(Arc::clone(&consumer.id), number);
         for token in consumer.tokens() {
-            let holder = self.consumers_by_token.entry(token).or_insert(number);
-            *holder = number.min(*holder);
+            self.consumers_by_token.entry(token).or_default().insert(number);
         }
         self.consumers.insert(number, consumer);
     }
@@ -228,11 +228,11 @@ impl Roster {
         let removed = self.consumers.remove(&number)?;
         self.consumers_by_id.remove(&removed.id);
         for token in removed.tokens() {
-            self.consumers_by_token.remove(&token);
-            let mut others = self.consumers.iter();
-            let heir = others.find(|(_, consumer)| consumer.tokens().any(|held| held == token));
-            if let Some((heir, _)) = heir {
-                self.consumers_by_token.insert(token, *heir);
+            if let Entry::Occupied(mut holders) = self.consumers_by_token.entry(token) {
+                holders.get_mut().remove(&number);
+                if holders.get().is_empty() {
+                    holders.remove();
+                }
             }
         }
         Some(removed)
@@ -332,3 +332,6 @@ fn rate_limit(feature: &TierFeature) -> Option<RateLimit> {
 fn period(secs: i64) -> Option<Period> {
     u64::try_from(secs).ok().and_then(Period::from_secs)
 }
+
+#[cfg(test)]
+mod tests;

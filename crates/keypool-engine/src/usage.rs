@@ -3,7 +3,9 @@
 use keypool_core::Timestamp;
 use keypool_store::{StoreError, Summary, SummaryQuery, SummaryRow, UsageRow};
 
-use crate::{AdminError, DrawId, Engine, Invalid, Unavailable, report};
+use crate::{AdminError, DrawId, Engine, Invalid, Unavailable, report, times};
+
+const DAY_MS: i64 = 86_400_000;
 
 /// Which usage events to list: those that meet all that is given. What names nothing that ever was is met by none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,7 +69,8 @@ impl Engine {
     /// How many grants there were, grouped as asked for, in order.
     ///
     /// # Errors
-    /// Invalid, where it comes to more groups than can be answered with; unavailable, as for [`usage`](Engine::usage).
+    /// Invalid, where it comes to more groups than can be answered with, or where the time begins or ends within a day of
+    /// which events were pruned; unavailable, as for [`usage`](Engine::usage).
     pub async fn usage_summary(&self, query: &SummaryQuery) -> Result<Vec<SummaryRow>, AdminError> {
         match self.shared.store.summarise_usage(query).await.map_err(|error| unavailable(&error))? {
             Summary::Groups(rows) => Ok(rows),
@@ -77,8 +80,22 @@ impl Engine {
                     "comes to more than {most} groups; name less here, or a shorter time by `since` and `until`"
                 ),
             })),
+            Summary::CutsPruned { field, day } => Err(AdminError::Invalid(Invalid {
+                field: field.to_owned(),
+                problem: within_pruned(day),
+            })),
         }
     }
+}
+
+fn within_pruned(day: Timestamp) -> String {
+    let next = Timestamp::from_millis(day.as_millis().saturating_add(DAY_MS));
+    format!(
+        "lies within {}, of which usage events were pruned: that day counts whole or not at all; name {} or {}",
+        times::to_the_day(day),
+        times::to_the_second(day),
+        times::to_the_second(next)
+    )
 }
 
 fn unavailable(error: &StoreError) -> Unavailable {

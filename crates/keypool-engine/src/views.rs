@@ -1,6 +1,7 @@
 //! What the engine shows of the pool: plain data for lists and answers, never a value, a secret or a token (but the
 //! one that was just issued).
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use keypool_core::{ConsumerNo, KeyNo, TierNo, Timestamp};
@@ -8,6 +9,9 @@ use keypool_crypto::Token;
 
 use crate::live::Live;
 use crate::roster::{ConsumerEntry, KeyEntry, TierEntry};
+
+/// Tiers or consumers that are looked at in one go.
+const LOOKED_AT_AT_ONCE: usize = 64;
 
 /// One feature that a tier covers, with its rate limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,9 +137,41 @@ pub struct ScopeView {
     pub tier: Arc<str>,
 }
 
+/// All that is shown piece by piece, each under the pool's lock: between two of them others have it.
+pub(crate) fn in_pieces<N, V>(mut piece: impl FnMut(Bound<N>) -> (Vec<V>, Option<N>)) -> Vec<V> {
+    let mut all = Vec::new();
+    let mut after = Bound::Unbounded;
+    loop {
+        let (some, last) = piece(after);
+        all.extend(some);
+        let Some(last) = last else { return all };
+        after = Bound::Excluded(last);
+        // Whoever was woken for the lock takes it now.
+        std::thread::yield_now();
+    }
+}
+
+/// What is shown of the first of these, and the last that was looked at if there may be further ones.
+fn piece<'a, N: Copy + 'a, E: 'a, V>(
+    entries: impl Iterator<Item = (&'a N, &'a E)>,
+    view: impl Fn(N, &'a E) -> Option<V>,
+) -> (Vec<V>, Option<N>) {
+    let mut shown = Vec::new();
+    for (looked_at, (number, entry)) in (1..).zip(entries) {
+        shown.extend(view(*number, entry));
+        if looked_at == LOOKED_AT_AT_ONCE {
+            return (shown, Some(*number));
+        }
+    }
+    (shown, None)
+}
+
 impl Live {
-    pub(crate) fn tier_views(&self) -> Vec<TierView> {
-        self.roster.named_tiers().map(|(_, tier)| self.tier_view(tier)).collect()
+    /// Some of the tiers, and the last one that was looked at if there may be further ones. Those that are gone and still
+    /// hold keys taken over have no name, and are not shown.
+    pub(crate) fn tier_views(&self, after: Bound<TierNo>) -> (Vec<TierView>, Option<TierNo>) {
+        let tiers = self.roster.tiers.range((after, Bound::Unbounded));
+        piece(tiers, |_, tier| (!tier.name.is_empty()).then(|| self.tier_view(tier)))
     }
 
     pub(crate) fn tier_view(&self, tier: &TierEntry) -> TierView {
@@ -195,9 +231,14 @@ impl Live {
         usage
     }
 
-    pub(crate) fn consumer_views(&self, now: Timestamp) -> Vec<ConsumerView> {
-        let consumers = self.roster.consumers.iter();
-        consumers.map(|(number, consumer)| self.consumer_view(*number, consumer, now)).collect()
+    /// Some of the consumers, and the last one that was looked at if there may be further ones.
+    pub(crate) fn consumer_views(
+        &mut self,
+        after: Bound<ConsumerNo>,
+    ) -> (Vec<ConsumerView>, Option<ConsumerNo>) {
+        let now = self.now();
+        let consumers = self.roster.consumers.range((after, Bound::Unbounded));
+        piece(consumers, |number, consumer| Some(self.consumer_view(number, consumer, now)))
     }
 
     /// The names of these tiers, in order.
@@ -228,3 +269,6 @@ impl Live {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

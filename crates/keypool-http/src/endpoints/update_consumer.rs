@@ -6,7 +6,8 @@ use crate::answer::App;
 use crate::auth::Admin;
 use crate::endpoints::{list_consumers, refused};
 use crate::input::Input;
-use crate::members::{Field, read_object};
+use crate::members::Field;
+use crate::patch::read_patch;
 use crate::problem::Problem;
 use crate::reply::{Answer, Reply};
 
@@ -24,11 +25,11 @@ pub(crate) async fn update_consumer(app: &App, _: Admin, input: &Input<'_>) -> A
 }
 
 fn read(body: &[u8]) -> Result<ConsumerPatch, Problem> {
-    let members = read_object(body, &["name", "description", "is_active", "expires_at"])?;
+    let members = read_patch(body, &["name", "description", "is_active", "expires_at"])?;
     Ok(ConsumerPatch {
-        name: members.optional("name").map(|field| field.text()).transpose()?,
-        description: members.optional("description").map(|field| field.text()).transpose()?,
-        is_active: members.optional("is_active").map(|field| field.yes_or_no()).transpose()?,
+        name: members.replaced("name", Field::text)?,
+        description: members.replaced("description", Field::text)?,
+        is_active: members.replaced("is_active", Field::yes_or_no)?,
         expires_at: members.clearable("expires_at", read_expiry)?,
     })
 }

@@ -11,8 +11,8 @@ use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame, SizeHint};
 use keypool_engine::{
-    Clock, Engine, EngineSettings, ManualClock, Sealer, SqliteSettings, Synchronous, Timestamp,
-    TokenDigest,
+    Clock, Engine, EngineSettings, ManualClock, PruneSettings, Sealer, SqliteSettings, Synchronous,
+    Timestamp, TokenDigest,
 };
 use keypool_http::{App, HttpSettings, answer};
 use serde_json::Value;
@@ -33,7 +33,7 @@ pub(crate) struct Pool {
     pub(crate) engine: Engine,
     pub(crate) clock: ManualClock,
     app: App,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 #[derive(Debug)]
@@ -48,12 +48,7 @@ impl Pool {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::new(START);
         let engine = Engine::open(EngineSettings {
-            store: SqliteSettings {
-                path: folder.path().join("pool.db"),
-                synchronous: Synchronous::Normal,
-                busy_timeout: Duration::from_secs(5),
-            }
-            .into(),
+            store: store_in(&folder).into(),
             sealer: Sealer::plain(),
             admin_tokens: vec![TokenDigest::of(ADMIN)],
             clock: Clock::Manual(clock.clone()),
@@ -64,7 +59,7 @@ impl Pool {
         let metrics_token = Some(TokenDigest::of(METRICS));
         let settings = HttpSettings { metrics_token, ..HttpSettings::default() };
         let app = App::new(engine.clone(), &settings);
-        Self { engine, clock, app, _folder: folder }
+        Self { engine, clock, app, folder }
     }
 
     /// A pool with the tier `t`, which covers `f` (2 calls a minute) and `g` (5 in 10 s).
@@ -127,6 +122,17 @@ impl Pool {
         (text("id"), text("token"))
     }
 
+    /// Takes out the usage events from before this moment's day, as `keypooler prune` does beside a server.
+    pub(crate) async fn prune(&self, before: Timestamp) {
+        let settings = PruneSettings {
+            store: store_in(&self.folder).into(),
+            before,
+            clock: Clock::Manual(self.clock.clone()),
+            dry_run: false,
+        };
+        keypool_engine::prune(settings, |_| Ok(()), |_, _| ()).await.unwrap();
+    }
+
     /// The id of the tier of that name.
     pub(crate) async fn tier_id(&self, name: &str) -> String {
         let tiers = self.get("/admin/tiers").await.json();
@@ -179,6 +185,14 @@ impl Answer {
     #[track_caller]
     pub(crate) fn expect_invalid(&self, field: &str) {
         assert_eq!(self.expect_problem(400, "invalid_field")["field"], field, "{self:?}");
+    }
+}
+
+fn store_in(folder: &TempDir) -> SqliteSettings {
+    SqliteSettings {
+        path: folder.path().join("pool.db"),
+        synchronous: Synchronous::Normal,
+        busy_timeout: Duration::from_secs(5),
     }
 }
 

@@ -1,8 +1,9 @@
 use std::time::Duration;
 
+use keypool_engine::Timestamp;
 use serde_json::{Value, json};
 
-use crate::pool::{ADMIN, Pool, members_of};
+use crate::pool::{ADMIN, Pool, START, members_of};
 
 const PATH: &str = "/admin/usage/summary";
 
@@ -82,6 +83,38 @@ async fn the_deleted_keep_their_names() {
     pool.delete(&format!("/admin/consumers/{consumer}")).await;
     assert_eq!(summary(&pool, "?by=key").await[0]["key_name"], "a");
     assert_eq!(summary(&pool, "?by=consumer").await[1]["consumer_name"], "c");
+}
+
+/// Promise 9: what is known of a pruned day is its total.
+#[tokio::test]
+async fn a_moment_within_a_pruned_day_is_refused_with_those_that_can_be_named() {
+    let (pool, ..) = used().await;
+    let (since, until) = ("?since=2026-11-23T16:00:00.001Z", "?until=2026-11-23T16:00:00.001Z");
+    assert_eq!(summary(&pool, since).await, json!([{ "grants": 4 }]));
+    assert_eq!(summary(&pool, until).await, json!([{ "grants": 2 }]));
+    pool.prune(Timestamp::from_millis(START.as_millis() + 86_400_000)).await;
+    for (query, field) in [(since, "since"), (until, "until")] {
+        for by in ["", "&by=day", "&by=key,consumer,feature,day"] {
+            let refused = pool.get(&format!("{PATH}{query}{by}")).await;
+            refused.expect_invalid(field);
+            let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+            assert!(
+                detail.ends_with("name 2026-11-23T00:00:00Z or 2026-11-24T00:00:00Z"),
+                "{detail}"
+            );
+        }
+    }
+    for (query, grants) in [
+        ("", 6),
+        ("?since=2026-11-23T00:00:00Z", 6),
+        ("?until=2026-11-24T00:00:00Z", 2),
+        ("?since=2026-11-24T00:00:00Z", 4),
+        // Of these days nothing was pruned.
+        ("?since=2026-11-22T12:00:00Z", 6),
+        ("?since=2026-11-24T15:59:59Z&until=2026-11-24T16:00:00.001Z", 4),
+    ] {
+        assert_eq!(summary(&pool, query).await, json!([{ "grants": grants }]), "{query}");
+    }
 }
 
 /// Promise 9.

@@ -20,6 +20,18 @@ async fn replaces_what_is_given_and_keeps_the_rest() {
     assert_eq!(pool.get(PATH).await.json(), json!([changed]));
 }
 
+/// As the Go program's callers may send it.
+#[tokio::test]
+async fn what_is_null_or_absent_stays() {
+    let pool = Pool::with_tier().await;
+    let before = pool.get(PATH).await.json();
+    for body in [r#"{"name":"t"}"#, r#"{"name":"t","description":null,"features":null}"#] {
+        let same = pool.patch(PATH, body).await;
+        assert_eq!((same.status, same.json()), (200, before[0].clone()), "{body}");
+    }
+    assert_eq!(pool.get(PATH).await.json(), before);
+}
+
 /// Promise 5: new limits hold from the answer on.
 #[tokio::test]
 async fn holds_for_keys_at_once() {

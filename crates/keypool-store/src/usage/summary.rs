@@ -1,5 +1,6 @@
 //! How many grants there were: usage events counted by key, consumer, feature and day, in any combination. Those that were
-//! pruned count by the totals of their days, where the day begins in the time that is asked for.
+//! pruned count by the totals of their days: such a day counts whole or not at all, and a time that begins or ends within it
+//! is refused.
 //!
 //! Pieces are counted one after the other, from the oldest event to the newest, and added up here: the database sorts a
 //! piece in memory, where all events at once would be sorted on its disk. Pruning takes events from the oldest on. Where it
@@ -78,6 +79,13 @@ pub enum Summary {
     Groups(Vec<SummaryRow>),
     /// More groups than can be answered with: so many at most.
     TooMany(usize),
+    /// The time begins or ends within a day of which events were pruned: it can't be told how many of them lie in it.
+    CutsPruned {
+        /// Which moment does: `since` or `until`.
+        field: &'static str,
+        /// The first moment of the day.
+        day: Timestamp,
+    },
 }
 
 /// Numbers of the key, consumer and feature, and the day since the epoch; 0 for what is not grouped by.
@@ -121,13 +129,15 @@ fn counts(columns: usize) -> String {
 }
 
 /// Adds up the totals of the days that begin from one moment on and before another. A last row names the first event from an
-/// id on, if there is one.
+/// id on, if there is one, and says of each of two days whether events of it were pruned.
 fn pruned(columns: usize) -> String {
     let ([key, consumer, feature, day], grouped) = grouping(columns, "day");
     format!(
         "SELECT {key}, {consumer}, {feature}, {day}, coalesce(sum(grants), 0) FROM pruned_usage
         WHERE day * {DAY_MS} >= ?1 >> 21 AND day * {DAY_MS} < ?2 >> 21 {grouped}
-        UNION ALL SELECT (SELECT min(id) FROM usage_events WHERE id >= ?1), NULL, NULL, NULL, NULL",
+        UNION ALL SELECT (SELECT min(id) FROM usage_events WHERE id >= ?1),
+            EXISTS (SELECT 1 FROM pruned_usage WHERE day = ?3), EXISTS (SELECT 1 FROM pruned_usage WHERE day = ?4),
+            NULL, NULL",
     )
 }
 
@@ -140,6 +150,7 @@ pub(crate) async fn summarise(
         match count(driver, scans, query).await? {
             Counted::Groups(groups) => break groups,
             Counted::TooMany => return Ok(Summary::TooMany(MOST_GROUPS)),
+            Counted::CutsPruned { field, day } => return Ok(Summary::CutsPruned { field, day }),
             Counted::Overtaken => {}
         }
     };
@@ -155,6 +166,10 @@ pub(crate) async fn summarise(
 enum Counted {
     Groups(FxHashMap<Group, i64>),
     TooMany,
+    CutsPruned {
+        field: &'static str,
+        day: Timestamp,
+    },
     /// Events that were to be counted were pruned meanwhile.
     Overtaken,
 }
@@ -166,9 +181,19 @@ async fn count(
 ) -> Result<Counted, StoreError> {
     let mut groups: FxHashMap<Group, i64> = FxHashMap::default();
     let (since, until) = ids_between(query.since, query.until);
+    let (begins, ends) = (query.since.and_then(day_cut_by), query.until.and_then(day_cut_by));
     let statement = Statement::long(&*PRUNED[columns(query)]).with(since).with(until);
-    let last = add(driver, statement, &mut groups).await;
-    let mut next = last.and_then(|mut row| row.int_or_null()).map_err(StoreError::Read)?;
+    let last = add(driver, statement.with(begins).with(ends), &mut groups).await;
+    let read = |mut row: Row| Ok((row.int_or_null()?, row.int()? == 1, row.int()? == 1));
+    let (mut next, begins_in_pruned, ends_in_pruned) =
+        last.and_then(read).map_err(StoreError::Read)?;
+    for (field, day, is_pruned) in
+        [("since", begins, begins_in_pruned), ("until", ends, ends_in_pruned)]
+    {
+        if let (Some(day), true) = (day, is_pruned) {
+            return Ok(Counted::CutsPruned { field, day: Timestamp::from_millis(day * DAY_MS) });
+        }
+    }
     let mut look = scans.looks.first;
     let mut scan = None;
     while let Some(since) = next.filter(|since| *since < until) {
@@ -191,6 +216,12 @@ async fn count(
         }
     }
     Ok(if groups.len() > MOST_GROUPS { Counted::TooMany } else { Counted::Groups(groups) })
+}
+
+/// The day, in days since the epoch, that a moment lies within; none where it begins one.
+fn day_cut_by(moment: Timestamp) -> Option<i64> {
+    let ms = moment.as_millis();
+    (ms.rem_euclid(DAY_MS) != 0).then(|| ms.div_euclid(DAY_MS))
 }
 
 /// The combination of columns that is asked for.

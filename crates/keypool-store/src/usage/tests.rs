@@ -2,13 +2,14 @@
 //! two of them, and none is met twice.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::scans::{Looks, Scans};
 use super::summary::{GroupBy, Summary, SummaryQuery, SummaryRow, summarise};
 use super::*;
 use crate::driver::Statement;
-use crate::{PruneBatch, SqliteSettings, Store, Synchronous, inspect};
+use crate::{ChangeRecord, Origin, PruneBatch, SqliteSettings, Store, Synchronous, inspect};
 
 /// Days begin at multiples of it.
 const DAY_MS: i64 = 86_400_000;
@@ -214,7 +215,7 @@ async fn counts_by_any_columns_in_any_order_in_pieces_of_any_size() {
 async fn groups(store: &Store, scans: &Scans, query: &SummaryQuery) -> Vec<(String, i64)> {
     match summarise(&store.driver, scans, query).await.unwrap() {
         Summary::Groups(rows) => texts(&query.by, &rows),
-        Summary::TooMany(_) => panic!("they are few"),
+        other @ (Summary::TooMany(_) | Summary::CutsPruned { .. }) => panic!("{other:?}"),
     }
 }
 
@@ -223,7 +224,22 @@ async fn prune(store: &Store, events: u32) {
     let before = Timestamp::from_millis(START + 3 * DAY_MS);
     let oldest = store.oldest_usage(before, events).await.unwrap();
     let Some(last) = oldest.last() else { return };
-    let batch = PruneBatch { before, begun: before, last: last.id, events: oldest.len() };
+    let record = ChangeRecord {
+        what: "prune_usage",
+        id_of: Arc::from(""),
+        name: Arc::from(""),
+        before: None,
+        after: None,
+    };
+    let batch = PruneBatch {
+        base: store.revision().await.unwrap(),
+        origin: Origin::command("prune"),
+        record,
+        before,
+        begun: before,
+        last: last.id,
+        events: oldest.len(),
+    };
     store.prune(&batch).await.unwrap();
 }
 
@@ -253,18 +269,42 @@ async fn what_was_pruned_or_is_being_pruned_counts_as_before() {
 }
 
 #[tokio::test]
-async fn a_day_that_was_pruned_counts_where_it_begins_in_the_time_that_is_asked_for() {
+async fn a_time_that_begins_or_ends_within_a_pruned_day_is_refused_and_no_other() {
     let (_folder, store) = filled().await;
-    prune(&store, 1_000).await;
+    // The first day, and a part of the second.
+    prune(&store, 50).await;
     let hours = |hours: i64| Some(Timestamp::from_millis(START + hours * 3_600_000));
-    for (since, until, expected) in [
-        (None, hours(1), 48),
-        (hours(1), hours(24), 0),
-        (hours(1), hours(25), 48),
-        (hours(24), hours(72), 96),
-    ] {
-        let query = SummaryQuery { by: Vec::new(), since, until };
-        assert_eq!(groups(&store, &Scans::new(), &query).await, [(String::new(), expected)]);
+    let last_moment = Some(Timestamp::from_millis(START + DAY_MS - 1));
+    let cases = [
+        (None, hours(1), Err(("until", 0))),
+        (hours(1), hours(24), Err(("since", 0))),
+        (hours(1), hours(25), Err(("since", 0))),
+        (last_moment, None, Err(("since", 0))),
+        (hours(0), last_moment, Err(("until", 0))),
+        (hours(0), hours(47), Err(("until", 1))),
+        (hours(25), hours(60), Err(("since", 1))),
+        (hours(24), hours(72), Ok(96)),
+        (hours(0), hours(24), Ok(48)),
+        (hours(24), hours(60), Ok(72)),
+        (hours(60), None, Ok(30)),
+        (hours(60), hours(61), Ok(2)),
+        // Nothing happened on the day before, which is known.
+        (hours(-1), hours(24), Ok(48)),
+        (Some(Timestamp::from_millis(i64::MIN)), Some(Timestamp::from_millis(i64::MAX)), Ok(150)),
+    ];
+    let groupings: [&[GroupBy]; 3] = [&[], &[GroupBy::Day], &[GroupBy::Key, GroupBy::Feature]];
+    for by in groupings {
+        for (since, until, expected) in cases {
+            let query = SummaryQuery { by: by.to_vec(), since, until };
+            let found = match summarise(&store.driver, &Scans::new(), &query).await.unwrap() {
+                Summary::Groups(rows) => Ok(rows.iter().map(|row| row.grants).sum::<i64>()),
+                Summary::CutsPruned { field, day } => {
+                    Err((field, (day.as_millis() - START) / DAY_MS))
+                }
+                Summary::TooMany(_) => panic!("they are few"),
+            };
+            assert_eq!(found, expected, "{query:?}");
+        }
     }
 }
 
