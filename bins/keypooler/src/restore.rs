@@ -43,7 +43,8 @@ pub(crate) async fn restore(settings: Settings, flags: RestoreFlags) -> anyhow::
         Shape::Version(version) => version,
     };
     let kept_aside = restored.kept_aside;
-    report::print(&Report { database, backup, schema_version, kept_aside }, form)?;
+    let findings = restored.backup.findings.into_iter().map(verify::Told::from).collect();
+    report::print(&Report { database, backup, schema_version, kept_aside, findings }, form)?;
     Ok(Outcome::Done)
 }
 
@@ -53,6 +54,8 @@ struct Report {
     backup: PathBuf,
     schema_version: u32,
     kept_aside: Option<PathBuf>,
+    /// What is not as it should be, but can be served.
+    findings: Vec<verify::Told>,
 }
 
 impl fmt::Display for Report {
@@ -60,6 +63,9 @@ impl fmt::Display for Report {
         writeln!(f, "restored {} to {}", self.backup.display(), self.database)?;
         if let Some(aside) = &self.kept_aside {
             writeln!(f, "what was there is kept as {}", aside.display())?;
+        }
+        for finding in &self.findings {
+            writeln!(f, "{finding}")?;
         }
         Ok(())
     }

@@ -46,7 +46,7 @@ pub(crate) struct Report {
 }
 
 #[derive(Debug, Serialize)]
-struct Told {
+pub(crate) struct Told {
     check: &'static str,
     what: String,
 }
@@ -54,6 +54,12 @@ struct Told {
 impl From<Finding> for Told {
     fn from(finding: Finding) -> Self {
         Self { check: finding.check.name(), what: finding.what }
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "found:    {}: {}", self.check, self.what)
     }
 }
 
@@ -91,8 +97,8 @@ impl fmt::Display for Report {
         for Told { check, what } in &self.skipped {
             writeln!(f, "skipped:  {check}: {what}")?;
         }
-        for Told { check, what } in &self.findings {
-            writeln!(f, "found:    {check}: {what}")?;
+        for finding in &self.findings {
+            writeln!(f, "{finding}")?;
         }
         if self.sound {
             writeln!(f, "found:    nothing amiss")?;

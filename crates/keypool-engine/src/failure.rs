@@ -4,6 +4,8 @@ use keypool_core::Timestamp;
 use keypool_crypto::RandomUnavailable;
 use keypool_store::{OpenStoreError, StoreError, WriteError};
 
+use crate::guest::OtherKeys;
+
 /// The pool could not be opened. A database that was refused, be it for a sealed value or the clock, is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -16,6 +18,9 @@ pub enum OpenError {
     /// The database did not issue a number for this run.
     #[error("the database can be read but not written")]
     Replica(#[source] WriteError),
+    /// A guest has other keys than the server beside it.
+    #[error(transparent)]
+    Host(#[from] OtherKeys),
     /// The operating system gave no random bytes.
     #[error("the pool could not be loaded")]
     Random(#[from] RandomUnavailable),

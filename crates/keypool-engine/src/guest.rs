@@ -7,12 +7,13 @@
 
 use std::time::Duration;
 
+use keypool_crypto::{KeyId, Sealer};
 use keypool_store::{Host, Origin, Seat, Store, StoreError};
 use tokio::time::{Instant, sleep};
 
 use crate::{Engine, EngineSettings, OpenError};
 
-/// How long a guest waits for the server to take over what it changed, which takes a second at most.
+/// How long a guest waits for a server that starts, and for it to take over what was changed, which takes a second at most.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The time between two looks whether it has.
 const PACE: Duration = Duration::from_millis(25);
@@ -40,13 +41,38 @@ pub enum Unnoticed {
     Unseen(#[source] StoreError),
 }
 
+/// The server on the same file does not have the encryption key that a guest would seal under. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OtherKeys {
+    /// It seals under another one, or under none.
+    #[error(
+        "the server on this database does not seal under the ENCRYPTION_KEY that is given here: give this command the \
+         server's, or restart the server with this one, and the one before as ENCRYPTION_KEY_PREVIOUS; then do this again"
+    )]
+    Different,
+    /// It does not say.
+    #[error(
+        "the server on this database does not say what keys it has: see whether it still answers"
+    )]
+    Unsaid,
+    /// It can't be asked.
+    #[error("it can't be seen what keys the server on this database has")]
+    Unseen(#[source] StoreError),
+}
+
 impl Guest {
     /// Opens the pool beside whoever serves it, for the command of this name, as it is put on record: `keypooler import`.
     ///
     /// # Errors
-    /// [`OpenError`]: there is no database, or not of this version's schema, or a value in it does not open.
+    /// [`OpenError`]: there is no database, or not of this version's schema, or a value in it does not open, or the server
+    /// would not open what is sealed here.
     pub async fn open(command: &str, settings: EngineSettings) -> Result<Self, OpenError> {
         let engine = Engine::open_as(Seat::Guest, settings).await?;
+        let shared = &engine.shared;
+        if let Err(error) = demand_same_key(&shared.store, &shared.sealer).await {
+            engine.close().await;
+            return Err(error.into());
+        }
         Ok(Self { engine, origin: Origin::command(command) })
     }
 
@@ -71,6 +97,24 @@ impl Guest {
         let noticed = until_noticed(&self.engine.shared.store).await;
         self.engine.close().await;
         noticed
+    }
+}
+
+/// Whoever serves the same file has to seal under the same key, or under none as well: it would take what is sealed
+/// otherwise for damaged.
+pub(crate) async fn demand_same_key(store: &Store, sealer: &Sealer) -> Result<(), OtherKeys> {
+    let begun = Instant::now();
+    loop {
+        match store.host().map_err(OtherKeys::Unseen)? {
+            Host::Absent => return Ok(()),
+            Host::Says { remark, .. } => {
+                let sealing_key = remark.split(' ').next().filter(|id| !id.is_empty());
+                let is_ours = sealing_key == sealer.key_id().map(KeyId::as_str);
+                return if is_ours { Ok(()) } else { Err(OtherKeys::Different) };
+            }
+            Host::Silent if begun.elapsed() > PATIENCE => return Err(OtherKeys::Unsaid),
+            Host::Silent => sleep(PACE).await,
+        }
     }
 }
 

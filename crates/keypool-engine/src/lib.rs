@@ -50,7 +50,7 @@ pub use counts::{BudgetCounts, Counts, FeatureCounts, KeyCounts, TierCounts};
 pub use draw::{DrawError, DrawId, DrawIdError, Refusal, Secret, Served};
 pub use engine::{Broken, Engine, EngineSettings};
 pub use failure::{AdminError, Invalid, OpenError, Unavailable};
-pub use guest::{Guest, Unnoticed};
+pub use guest::{Guest, OtherKeys, Unnoticed};
 pub use key_pages::{KeyPage, KeysQuery};
 pub use keypool_core::{ConsumerNo, Limit, Timestamp};
 pub use keypool_crypto::is_plausible as is_plausible_token;

@@ -1,15 +1,15 @@
 //! Prunes usage events: what is older than a day goes, some events at a time, beside whoever serves the pool. Whoever keeps
 //! an archive has each event before it goes.
 //!
-//! Nobody's memory is touched by it: counters stay as they are. Only that it was done is a change, and put on record.
+//! Nobody's memory is touched by it: counters stay as they are. Each batch is a change, on record in its own transaction.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use keypool_core::Timestamp;
 use keypool_store::{
-    Change, ChangeKind, ChangeRecord, OpenStoreError, OpenWindow, Origin, PruneBatch, Store,
-    StoreError, StoreSettings, WriteError, visit,
+    ChangeRecord, OpenStoreError, OpenWindow, Origin, PruneBatch, Store, StoreError, StoreSettings,
+    WriteError, visit,
 };
 use tokio::time::{Instant, sleep};
 
@@ -151,14 +151,19 @@ impl Pruning<'_> {
         archive: &mut impl FnMut(&[UsageView]) -> Result<(), Box<dyn std::error::Error + Send + Sync>>,
         progress: &mut impl FnMut(u64, u64),
     ) -> Result<Pruned, PruneError> {
+        self.store.issue_replica().await.map_err(PruneError::Write)?;
         let mut events = 0;
         let mut tries = 0;
         loop {
             progress(events, expected.events.max(events));
+            let base = self.store.revision().await.map_err(PruneError::Read)?;
             let oldest = self.store.oldest_usage(self.before, A_BATCH).await;
             let oldest = oldest.map_err(PruneError::Read)?;
             let Some(last) = oldest.last() else { break };
             let batch = PruneBatch {
+                base,
+                origin: Origin::command("keypooler prune"),
+                record: self.record(oldest.len()),
                 before: self.before,
                 begun: self.now,
                 last: last.id,
@@ -172,6 +177,12 @@ impl Pruning<'_> {
                     events += batch.events as u64;
                     tries = 0;
                 }
+                // Somebody else changed the pool in between, or an event came late: what there is is looked at anew.
+                Err(WriteError::Stale) if tries < TRIES => tries += 1,
+                Err(WriteError::Fenced) if tries < TRIES => {
+                    tries += 1;
+                    self.store.issue_replica().await.map_err(PruneError::Write)?;
+                }
                 Err(error @ (WriteError::InDoubt(_) | WriteError::Failed(_))) if tries < TRIES => {
                     tries += 1;
                     tracing::warn!(%error, "some events could not be pruned; trying again");
@@ -182,37 +193,18 @@ impl Pruning<'_> {
             // Whoever serves the pool has its turn, too.
             sleep(begun.elapsed()).await;
         }
-        let pruned = Pruned { events, ..expected };
-        self.record(pruned).await?;
-        Ok(pruned)
+        Ok(Pruned { events, ..expected })
     }
 
-    /// Puts it on the record of what admins change.
-    async fn record(&self, pruned: Pruned) -> Result<(), PruneError> {
-        let after = serde_json::json!({
-            "before": times::to_the_second(pruned.before),
-            "events": pruned.events,
-        });
-        let record = ChangeRecord {
+    fn record(&self, events: usize) -> ChangeRecord {
+        let before = times::to_the_second(self.before);
+        let after = serde_json::json!({ "before": before, "events": events });
+        ChangeRecord {
             what: "prune_usage",
             id_of: Arc::from(""),
             name: Arc::from(""),
             before: None,
             after: Some(after.to_string()),
-        };
-        for _ in 0..TRIES {
-            let change = Change {
-                base: self.store.revision().await.map_err(PruneError::Read)?,
-                at: self.now,
-                origin: Origin::command("keypooler prune"),
-                what: ChangeKind::RecordOnly,
-                records: Arc::from([record.clone()]),
-            };
-            match self.store.change(&change).await {
-                Err(WriteError::Stale) => {}
-                outcome => return outcome.map_err(PruneError::Write),
-            }
         }
-        Err(PruneError::Write(WriteError::Stale))
     }
 }

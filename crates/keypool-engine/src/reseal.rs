@@ -9,17 +9,17 @@ mod check;
 use std::time::Duration;
 
 use keypool_core::Timestamp;
-use keypool_crypto::{KeyId, Seal, SealError, Sealer};
+use keypool_crypto::{Seal, SealError, Sealer};
 use keypool_store::{
-    Host, NewSeal, OpenStoreError, Origin, Resealing, Store, StoreError, StoreSettings,
-    StoredValue, WriteError, visit,
+    NewSeal, OpenStoreError, Origin, Resealing, Store, StoreError, StoreSettings, StoredValue,
+    WriteError, visit,
 };
 use tokio::time::{Instant, sleep};
 
 pub use self::check::{CopyFound, SealReport, check_seals};
 use crate::OpenError;
 use crate::clock::Clock;
-use crate::guest::{Unnoticed, until_noticed};
+use crate::guest::{OtherKeys, Unnoticed, demand_same_key, until_noticed};
 use crate::trial::{place_of, try_values};
 
 /// Values, and bytes of their old and new seals, that go in one transaction: others wait for it some milliseconds.
@@ -30,8 +30,6 @@ const MOST_TRIES: u32 = 5;
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 /// How often all values are gone through: those that were changed meanwhile have their turn in the next round.
 const MOST_ROUNDS: u32 = 8;
-/// How long a server that starts is waited for until it says what keys it has.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Not everything was sealed under the current key. What was sealed anew stays, and the same may be asked again.
 #[derive(Debug, thiserror::Error)]
@@ -46,16 +44,8 @@ pub enum ResealError {
     #[error("the values could not be opened")]
     Values(#[source] OpenError),
     /// The server that serves the pool would not open what is sealed.
-    #[error(
-        "the server on this database does not seal under this ENCRYPTION_KEY: restart it with the key, and the one before as \
-         ENCRYPTION_KEY_PREVIOUS, then do this again"
-    )]
-    OtherHost,
-    /// The server that serves the pool does not say what it opens.
-    #[error(
-        "the server on this database does not say what keys it has: see whether it still answers"
-    )]
-    SilentHost,
+    #[error(transparent)]
+    Host(#[from] OtherKeys),
     /// The database could not be read.
     #[error("the values could not be read")]
     Read(#[source] StoreError),
@@ -123,7 +113,7 @@ struct Resealer<'a> {
 
 impl Resealer<'_> {
     async fn run(&self, progress: &mut impl FnMut(u64, u64)) -> Result<u64, ResealError> {
-        self.demand_host_with_key().await?;
+        demand_same_key(self.store, self.sealer).await?;
         let mut resealed = 0;
         for _ in 0..MOST_ROUNDS {
             let mut due = self.due().await?;
@@ -146,23 +136,6 @@ impl Resealer<'_> {
         self.store.wipe_remains().await.map_err(ResealError::Remains)?;
         until_noticed(self.store).await?;
         Ok(resealed)
-    }
-
-    /// A server that does not have the key would take each value for damaged.
-    async fn demand_host_with_key(&self) -> Result<(), ResealError> {
-        let begun = Instant::now();
-        loop {
-            match self.store.host().map_err(ResealError::Read)? {
-                Host::Absent => return Ok(()),
-                Host::Says { remark, .. } => {
-                    let sealing_key = remark.split(' ').next();
-                    let is_ours = sealing_key == self.sealer.key_id().map(KeyId::as_str);
-                    return if is_ours { Ok(()) } else { Err(ResealError::OtherHost) };
-                }
-                Host::Silent if begun.elapsed() > PATIENCE => return Err(ResealError::SilentHost),
-                Host::Silent => sleep(Duration::from_millis(50)).await,
-            }
-        }
     }
 
     /// What is not sealed under the current key and opens.

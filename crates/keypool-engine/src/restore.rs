@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use keypool_crypto::Sealer;
 use keypool_store::{
-    Check, CopyError, CopyProgress, Existing, OpenStoreError, RestorePlace, Shape, SqliteSettings,
+    Check, CopyError, CopyProgress, Existing, OpenStoreError, RestorePlace, SqliteSettings,
     StoreSettings, Synchronous,
 };
 
@@ -44,7 +44,7 @@ pub enum RestoreStep {
 /// A backup was not restored.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
-    /// The backup is not as it should be. Nothing was changed.
+    /// The backup can't be served as it is. Nothing was changed.
     #[error("the backup is not as it should be, and was not restored")]
     Unsound(Box<Verified>),
     /// The backup cannot be opened. Nothing was changed.
@@ -53,6 +53,10 @@ pub enum RestoreError {
     /// It could not be put in the place of a file.
     #[error(transparent)]
     Place(#[from] keypool_store::RestoreError),
+    /// A database on a server is not replaced.
+    #[cfg(feature = "libsql")]
+    #[error("a database on a server is not replaced: restore into an empty one, without --replace")]
+    Replace,
     /// It could not be copied to a database server.
     #[error(transparent)]
     Copy(#[from] CopyError),
@@ -78,6 +82,8 @@ pub async fn restore(
             Ok(Restored { backup: found, kept_aside: report.kept_aside })
         }
         #[cfg(feature = "libsql")]
+        StoreSettings::Libsql(_) if existing == Existing::KeepAside => Err(RestoreError::Replace),
+        #[cfg(feature = "libsql")]
         to @ StoreSettings::Libsql(_) => {
             let found = look(&backup, sealer, &mut progress).await?;
             let copied = |at| progress(RestoreStep::Copy(at));
@@ -96,10 +102,7 @@ async fn look(
     let looks_at = |check| progress(RestoreStep::Check(check));
     let mut found = verify(file(backup), sealer, looks_at).await.map_err(RestoreError::Backup)?;
     found.findings.retain(|finding| finding.check != Check::File);
-    if found.findings.is_empty() && found.shape != Shape::Empty {
-        return Ok(found);
-    }
-    Err(RestoreError::Unsound(Box::new(found)))
+    if found.is_servable() { Ok(found) } else { Err(RestoreError::Unsound(Box::new(found))) }
 }
 
 fn file(path: &Path) -> SqliteSettings {

@@ -111,13 +111,16 @@ pub async fn backup(
     Ok(BackupReport { schema_version: shape, bytes })
 }
 
+/// What its folder's name begins with as long as something is not finished.
+pub(crate) const UNFINISHED: &str = ".keypooler-unfinished-";
+
 /// A folder for what is not finished, beside the file that it becomes; it goes with this value.
 pub(crate) fn unfinished_beside(path: &Path) -> io::Result<TempDir> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         Some(_) | None => Path::new("."),
     };
-    tempfile::Builder::new().prefix(".keypooler-unfinished-").tempdir_in(folder)
+    tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(folder)
 }
 
 /// The pool in a file: a server's is copied into one first.

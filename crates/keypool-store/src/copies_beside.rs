@@ -1,4 +1,4 @@
-//! The copies that the takeover and a restore leave beside a file, and what values they hold.
+//! The copies that the takeover, a restore and commands that were killed leave beside a file, and what values they hold.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,9 +10,10 @@ use crate::error::{OpenStoreError, StoreError};
 use crate::prospect::{Prospect, glance};
 use crate::settings::{SqliteSettings, StoreSettings};
 use crate::values::StoredValue;
+use crate::{backup, restore, takeover_copy};
 
 /// What their names have behind the file's own: a number may follow.
-const SUFFIXES: [&str; 2] = [".v1.bak", ".before-restore"];
+const SUFFIXES: [&str; 2] = [takeover_copy::SUFFIX, restore::ASIDE];
 /// A copy's own journals, which are read with it.
 const JOURNALS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
@@ -64,7 +65,9 @@ fn paths(database: &Path) -> io::Result<Vec<PathBuf>> {
         let has =
             |suffix: &&str| behind.is_some_and(|behind| behind.starts_with(suffix.as_bytes()));
         let is_journal = |suffix: &&str| other.as_encoded_bytes().ends_with(suffix.as_bytes());
-        SUFFIXES.iter().any(has) && !JOURNALS.iter().any(is_journal)
+        let is_copy = SUFFIXES.iter().any(has) && !JOURNALS.iter().any(is_journal);
+        // What a command that was killed has left: a whole pool, or a part of one.
+        is_copy || other.as_encoded_bytes().starts_with(backup::UNFINISHED.as_bytes())
     };
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -80,7 +83,13 @@ fn paths(database: &Path) -> io::Result<Vec<PathBuf>> {
 async fn values(copy: SqliteSettings) -> Result<Vec<StoredValue>, CopyBesideError> {
     let Some((source, shape)) = glance(copy.into()).await? else { return Ok(Vec::new()) };
     let mut prospect = Prospect { source, shape, seat: Seat::Guest };
-    let values = prospect.values().await;
+    let values = all(&mut prospect).await;
     prospect.into_source().close().await;
     Ok(values?)
+}
+
+async fn all(prospect: &mut Prospect) -> Result<Vec<StoredValue>, StoreError> {
+    let mut values = prospect.values().await?;
+    values.extend(prospect.orphaned_values().await?);
+    Ok(values)
 }

@@ -249,6 +249,11 @@ pub enum DriverError {
     /// The connection broke in another way.
     #[error("the connection to the database broke")]
     Broken(#[source] Box<dyn Error + Send + Sync>),
+    /// Another file stands in the database's place than was opened.
+    #[error(
+        "the database file was replaced by another meanwhile, as by a restore: what was written went to the old one"
+    )]
+    Replaced,
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
@@ -281,6 +286,7 @@ impl DriverError {
             | DriverError::Damaged
             | DriverError::Refused { .. }
             | DriverError::Broken(_)
+            | DriverError::Replaced
             | DriverError::Closed => true,
         }
     }

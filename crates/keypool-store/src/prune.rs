@@ -6,10 +6,12 @@
 
 use keypool_core::{GrantId, Timestamp};
 
+use crate::change::raise;
+use crate::draws::Sender;
 use crate::driver::{DriverError, Row, Statement};
 use crate::error::{StoreError, WriteError};
-use crate::migrate::NEWEST;
-use crate::store::{Store, verdict_of};
+use crate::record::{self, ChangeRecord, Origin};
+use crate::store::Store;
 use crate::usage::{UsageRow, first_id_at, usage_row};
 
 /// How much there is to prune.
@@ -41,6 +43,12 @@ pub struct OpenWindow {
 /// Usage events that are to go together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PruneBatch {
+    /// The revision of the pool; it becomes one more.
+    pub base: i64,
+    /// Who does it.
+    pub origin: Origin,
+    /// What is put on record of it.
+    pub record: ChangeRecord,
     /// The moment that is pruned to, for the record.
     pub before: Timestamp,
     /// When pruning to it began, for the record.
@@ -137,44 +145,54 @@ impl Store {
         rows.into_iter().map(usage_row).collect::<Result<_, _>>().map_err(StoreError::Read)
     }
 
-    /// Prunes usage events, all or none.
+    /// Prunes usage events, all or none, and raises the revision by one.
     ///
     /// # Errors
-    /// [`WriteError::Stale`] if there are not as many as the batch says, [`WriteError::Upgraded`] if a newer program has
-    /// taken the database over; otherwise nothing was done, or it cannot be known.
+    /// [`WriteError::Stale`] if there are not as many as the batch says, too; otherwise as for [`Store::change`].
     pub async fn prune(&self, batch: &PruneBatch) -> Result<(), WriteError> {
-        match self.write(statements(batch)).await {
-            Ok(()) => Ok(()),
-            Err(DriverError::Touched { statement: 0, .. }) => Err(WriteError::Upgraded),
-            Err(DriverError::Touched { .. }) => Err(WriteError::Stale),
-            Err(error) => Err(verdict_of(error)),
+        match self.raise_revision(batch.base, |id, sender| batch.statements(id, sender)).await {
+            Err(WriteError::Failed(StoreError::Write(DriverError::Touched { .. }))) => {
+                Err(WriteError::Stale)
+            }
+            outcome => outcome,
         }
     }
 }
 
-fn statements(batch: &PruneBatch) -> Vec<Statement> {
-    let last = batch.last.get();
-    let record = "INSERT INTO prunings (before_ms, begun_ms, events)
-        SELECT ?1, ?2, ?3 WHERE (SELECT max(version) FROM schema_migrations) = ?4
+impl PruneBatch {
+    fn statements(&self, id: &str, sender: Option<Sender>) -> Vec<Statement> {
+        let mut write = vec![raise(self.base, sender)];
+        record::write(
+            &mut write,
+            (self.base.saturating_add(1), id, self.begun),
+            &self.origin,
+            std::slice::from_ref(&self.record),
+        );
+        write.extend(self.moves());
+        write
+    }
+
+    fn moves(&self) -> Vec<Statement> {
+        let last = self.last.get();
+        let record = "INSERT INTO prunings (before_ms, begun_ms, events) VALUES (?1, ?2, ?3)
         ON CONFLICT (before_ms) DO UPDATE SET events = events + excluded.events";
-    let events = i64::try_from(batch.events).unwrap_or(i64::MAX);
-    let record = Statement::new(record)
-        .with(batch.before.as_millis())
-        .with(batch.begun.as_millis())
-        .with(events)
-        .with(NEWEST);
-    let days = "INSERT INTO pruned_usage (day, key_no, consumer_no, feature_no, grants)
+        let events = i64::try_from(self.events).unwrap_or(i64::MAX);
+        let record = Statement::new(record)
+            .with(self.before.as_millis())
+            .with(self.begun.as_millis())
+            .with(events);
+        let days = "INSERT INTO pruned_usage (day, key_no, consumer_no, feature_no, grants)
         SELECT (id >> 21) / 86400000, key_no, consumer_no, feature_no, count(*)
         FROM usage_events WHERE id <= ?1 GROUP BY 1, 2, 3, 4
         ON CONFLICT (day, key_no, consumer_no, feature_no) DO UPDATE SET grants = grants + excluded.grants";
-    let budgets = "UPDATE budget_counters SET opening = opening + gone.events
+        let budgets = "UPDATE budget_counters SET opening = opening + gone.events
         FROM (
             SELECT e.key_no, count(*) AS events
             FROM usage_events AS e CROSS JOIN budget_counters AS b USING (key_no)
             WHERE e.id <= ?1 AND e.id > b.opening_after GROUP BY e.key_no
         ) AS gone
         WHERE budget_counters.key_no = gone.key_no";
-    let rates = "INSERT INTO rate_openings (key_no, feature_no, window_start_ms, events)
+        let rates = "INSERT INTO rate_openings (key_no, feature_no, window_start_ms, events)
         SELECT e.key_no, e.feature_no, r.window_start_ms, count(*)
         FROM usage_events AS e CROSS JOIN rate_counters AS r USING (key_no, feature_no)
         WHERE e.id <= ?1 AND e.id >= r.window_first GROUP BY e.key_no, e.feature_no
@@ -182,16 +200,17 @@ fn statements(batch: &PruneBatch) -> Vec<Statement> {
             events = excluded.events
                 + CASE WHEN window_start_ms = excluded.window_start_ms THEN events ELSE 0 END,
             window_start_ms = excluded.window_start_ms";
-    let uses = "INSERT INTO consumer_uses (consumer_no, last_event)
+        let uses = "INSERT INTO consumer_uses (consumer_no, last_event)
         SELECT consumer_no, max(id) FROM usage_events WHERE id <= ?1 GROUP BY consumer_no
         ON CONFLICT (consumer_no) DO UPDATE SET last_event = max(last_event, excluded.last_event)";
-    let go = "DELETE FROM usage_events WHERE id <= ?1";
-    vec![
-        record.touching(1),
-        Statement::new(days).with(last),
-        Statement::new(budgets).with(last),
-        Statement::new(rates).with(last),
-        Statement::new(uses).with(last),
-        Statement::new(go).with(last).touching(batch.events),
-    ]
+        let go = "DELETE FROM usage_events WHERE id <= ?1";
+        vec![
+            record,
+            Statement::new(days).with(last),
+            Statement::new(budgets).with(last),
+            Statement::new(rates).with(last),
+            Statement::new(uses).with(last),
+            Statement::new(go).with(last).touching(self.events),
+        ]
+    }
 }

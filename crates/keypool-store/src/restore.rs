@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
 use crate::backup::unfinished_beside;
@@ -17,7 +18,7 @@ use crate::recognise::Shape;
 use crate::settings::{SqliteSettings, Synchronous};
 use crate::sqlite::Site;
 use crate::sqlite::connection::{Connection, Purpose};
-use crate::sqlite::lock::{FileLock, beside};
+use crate::sqlite::lock::{FileLock, beside, free_name};
 
 /// What becomes of a database that stands in the place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +82,8 @@ pub enum RestoreError {
     },
 }
 
+/// What a database that was replaced has behind its name.
+pub(crate) const ASIDE: &str = ".before-restore";
 /// What SQLite calls the journals of a file, behind its name.
 const JOURNALS: [&str; 2] = ["-wal", "-journal"];
 
@@ -122,11 +125,29 @@ impl RestorePlace {
         let folder = unfinished_beside(&path).map_err(failed)?;
         let unfinished = folder.path().join("restored.db");
         let schema_version = self.write(backup, &unfinished).await?;
+        self.hand_over(&unfinished).map_err(failed)?;
         sync(&unfinished).map_err(failed)?;
         let kept_aside = self.vacate().await.map_err(failed)?;
         fs::rename(&unfinished, &path).map_err(failed)?;
         sync_folder_of(&path).map_err(failed)?;
         Ok(RestoreReport { schema_version, kept_aside })
+    }
+
+    /// What root restores is to be used by whom it belonged to: the owner of the file in place or, where there was none, of
+    /// its folder.
+    fn hand_over(&self, unfinished: &Path) -> io::Result<()> {
+        let path = &self.settings.path;
+        if !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        let owner = match (self.is_taken()?, path.parent()) {
+            (false, Some(folder)) => fs::metadata(folder)?,
+            (_, _) => fs::metadata(path)?,
+        };
+        for file in [unfinished, &beside(path, ".lock")] {
+            chown(file, Some(owner.uid()), Some(owner.gid()))?;
+        }
+        Ok(())
     }
 
     /// Whether anything is there; it may all stand in a journal.
@@ -157,7 +178,7 @@ impl RestorePlace {
         if !self.is_taken()? {
             return Ok(None);
         }
-        let aside = free_name(path);
+        let aside = free_name(path, ASIDE);
         if JOURNALS.iter().any(|suffix| beside(path, suffix).exists()) {
             self.fold_journal().await;
         }
@@ -208,14 +229,4 @@ async fn forget_replicas(path: &Path) -> Result<(), DriverError> {
     };
     connection.close().await;
     forgotten
-}
-
-/// The first name beside the file that nothing has.
-fn free_name(path: &Path) -> PathBuf {
-    let name = |number: u32| match number {
-        1 => beside(path, ".before-restore"),
-        number => beside(path, &format!(".before-restore.{number}")),
-    };
-    let taken = |name: &Path| name.exists() || beside(name, "-wal").exists();
-    (1..).map(name).find(|name| !taken(name)).expect("there are numbers enough")
 }

@@ -7,6 +7,8 @@ mod readers;
 mod wiping;
 mod writer;
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -37,6 +39,8 @@ pub(crate) struct Sqlite {
     orders: mpsc::Sender<Order>,
     readers: Readers,
     path: PathBuf,
+    /// What file that was when it was opened.
+    inode: Option<u64>,
     seat: Seat,
     /// Ends the writer's task with the driver.
     _task: Mutex<JoinSet<()>>,
@@ -52,8 +56,9 @@ impl Sqlite {
         let mut task = JoinSet::new();
         task.spawn(Writer::new(site.clone(), connection, lock).run(inbox));
         let path = site.path.clone();
+        let inode = inode(&path);
         let readers = Readers::new(site);
-        Ok(Sqlite { orders, readers, path, seat, _task: Mutex::new(task) })
+        Ok(Sqlite { orders, readers, path, inode, seat, _task: Mutex::new(task) })
     }
 
     /// As whom it is written.
@@ -72,6 +77,9 @@ impl Sqlite {
 
     /// What whoever serves the file tells its guests.
     pub(crate) fn host(&self) -> Result<Host, DriverError> {
+        if inode(&self.path) != self.inode {
+            return Err(DriverError::Replaced);
+        }
         lock::host(&self.path).map_err(|error| DriverError::Broken(Box::new(error)))
     }
 
@@ -132,10 +140,12 @@ impl Sqlite {
     }
 }
 
+fn inode(path: &Path) -> Option<u64> {
+    fs::metadata(path).ok().map(|file| file.ino())
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use tempfile::TempDir;
 
     use super::*;

@@ -362,10 +362,6 @@ impl Store {
         self.driver.read(statement).await.map_err(StoreError::Read)
     }
 
-    pub(crate) async fn write(&self, statements: Vec<Statement>) -> Result<(), DriverError> {
-        self.driver.write(statements).await
-    }
-
     async fn number(&self, sql: &'static str) -> Result<i64, StoreError> {
         let mut rows = self.driver.read(Statement::new(sql)).await.map_err(StoreError::Read)?;
         let first = rows.first_mut().map_or(Ok(0), |row| row.int());
@@ -406,11 +402,6 @@ fn verdict(error: &DriverError) -> Option<WriteError> {
         "upgraded" => Some(WriteError::Upgraded),
         _ => None,
     }
-}
-
-/// What an error of a write means that is looked for no further.
-pub(crate) fn verdict_of(error: DriverError) -> WriteError {
-    if error.leaves_doubt() { WriteError::InDoubt(StoreError::Write(error)) } else { failed(error) }
 }
 
 fn failed(error: DriverError) -> WriteError {

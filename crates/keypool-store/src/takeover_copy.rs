@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use crate::compact::{sync, sync_folder_of, write_compact};
 use crate::error::OpenStoreError;
 use crate::sqlite::connection::Connection;
-use crate::sqlite::lock::beside;
+use crate::sqlite::lock::{beside, free_name};
+
+/// What the copy has behind the database's name.
+pub(crate) const SUFFIX: &str = ".v1.bak";
 
 /// Writes `<database>.v1.bak`, or the next free number behind it, readable by its owner alone. It is there whole or not
 /// at all: it gets its name when it is on the disk.
@@ -15,7 +18,7 @@ pub(crate) async fn write_copy(
     path: &Path,
     connection: &mut Connection,
 ) -> Result<PathBuf, OpenStoreError> {
-    let copy = free_name(path);
+    let copy = free_name(path, SUFFIX);
     let unfinished = beside(path, ".v1.bak.unfinished");
     let failed =
         |source| OpenStoreError::Backup { path: path.to_owned(), copy: copy.clone(), source };
@@ -30,17 +33,6 @@ pub(crate) async fn write_copy(
     }
     settle(&unfinished, &copy).map_err(failed)?;
     Ok(copy)
-}
-
-fn free_name(path: &Path) -> PathBuf {
-    let first = beside(path, ".v1.bak");
-    if !first.exists() {
-        return first;
-    }
-    (2_u32..)
-        .map(|number| beside(path, &format!(".v1.bak.{number}")))
-        .find(|name| !name.exists())
-        .unwrap_or(first)
 }
 
 fn remove_left_over(path: &Path) -> io::Result<()> {

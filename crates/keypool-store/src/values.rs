@@ -44,6 +44,13 @@ const LIVING: &str = "
     SELECT k.key_uuid, k.name, s.name, s.value, NULL FROM key_secrets AS s JOIN keys AS k USING (key_no)
     WHERE k.deleted_ms IS NULL";
 
+/// Those of the original that belong to nothing: the takeover sets them aside.
+const ORIGINAL_ORPHANED: &str = "
+    SELECT coalesce(CAST(s.key_id AS TEXT), ''), '', coalesce(CAST(s.name AS TEXT), ''), CAST(s.value AS TEXT), 0
+    FROM key_secrets AS s
+    WHERE s.value IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM keys AS k WHERE CAST(k.id AS TEXT) = CAST(s.key_id AS TEXT))";
+
 /// What the takeover sets aside of a secret whose key is missing, or that has a namesake.
 const ORPHANED: &str = "
     SELECT coalesce(original ->> 'key_id', ''), '', coalesce(original ->> 'name', ''), original ->> 'value', orphan_no
@@ -58,10 +65,11 @@ pub(crate) fn living(shape: Shape) -> Option<Statement> {
     }
 }
 
-/// Those that belong to nothing; none before the takeover has set them aside.
+/// Those that belong to nothing.
 pub(crate) fn orphaned(shape: Shape) -> Option<Statement> {
     match shape {
-        Shape::Empty | Shape::Version(1) => None,
+        Shape::Empty => None,
+        Shape::Version(1) => Some(Statement::long(ORIGINAL_ORPHANED)),
         Shape::Version(_) => Some(Statement::long(ORPHANED)),
     }
 }

@@ -90,7 +90,7 @@ pub struct Verification {
     pub shape: Shape,
     /// How many usage events, keys and consumers it has; none before this program's schema.
     pub rows: Option<RowCounts>,
-    /// What is not as it should be: of each check the first hundred.
+    /// What is not as it should be: of each check the first hundred, and whether there is more.
     pub findings: Vec<Finding>,
     /// What was not looked at, and why.
     pub skipped: Vec<Finding>,
@@ -196,7 +196,8 @@ impl Looking {
         progress(Check::Counters);
         let found = match self.source.read(mismatches_statement()).await.and_then(mismatches) {
             Ok(found) => {
-                let mut found: Vec<String> = found.iter().map(ToString::to_string).collect();
+                let first = found.iter().take(MOST_FINDINGS + 1);
+                let mut found: Vec<String> = first.map(ToString::to_string).collect();
                 found.extend(self.tell(TOTALS).await?);
                 Ok(found)
             }
@@ -220,9 +221,11 @@ impl Looking {
         Ok(())
     }
 
-    /// Runs a query whose rows are sentences.
+    /// Runs a query whose rows are sentences, of which one more than is told shows that there are more: however many there
+    /// would be, they are not made.
     async fn tell(&mut self, sql: &'static str) -> Result<Vec<String>, DriverError> {
-        let rows = self.source.read(Statement::long(sql)).await?;
+        let statement = Statement::long(format!("{sql} LIMIT {}", MOST_FINDINGS + 1));
+        let rows = self.source.read(statement).await?;
         rows.into_iter().map(|mut row: Row| row.text()).collect()
     }
 
@@ -235,11 +238,11 @@ impl Looking {
         let finding = |what| Finding { check, what };
         match found {
             Ok(found) => {
-                let more = found.len().saturating_sub(MOST_FINDINGS);
+                let has_more = found.len() > MOST_FINDINGS;
                 let first = found.into_iter().take(MOST_FINDINGS);
                 self.found.findings.extend(first.map(finding));
-                if more > 0 {
-                    self.found.findings.push(finding(format!("and {more} more")));
+                if has_more {
+                    self.found.findings.push(finding("and more".to_owned()));
                 }
             }
             Err(error @ DriverError::Damaged) => {

@@ -2,7 +2,8 @@
 //!
 //! Every call adds a gzip member of its own (RFC 1952 section 2.2: members follow each other) and waits until it is on the
 //! disk. A member that was cut off is taken off when the archive is opened again, so what is there is whole. Events of the
-//! last member may not have gone from the database yet: they come again, and are not added twice.
+//! last member may not have gone from the database yet: they come again, and are not added twice. Those of the members
+//! before it are not kept in mind: one that comes again after all is refused.
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -38,10 +39,11 @@ pub(super) enum ArchiveError {
     )]
     Foreign,
     #[error(
-        "the archive holds events up to {last}, but not the older event {lacks}, which is still in the pool: it is the \
-         archive of another pool, or parts of it are missing; name another file"
+        "the archive holds events up to {last}, and the older event {older}, which is still in the pool, is not in the part \
+         that was added last; no other part is compared. Either the pool was restored from a backup of before a prune, or \
+         it is the archive of another pool, or parts of it are missing: name another file"
     )]
-    Lacks { last: String, lacks: String },
+    Older { last: String, older: String },
 }
 
 /// A usage event as `GET /admin/usage` lists it.
@@ -90,11 +92,11 @@ impl Archive {
     pub(super) fn keep(&mut self, events: &[UsageView]) -> Result<(), ArchiveError> {
         let (held, new): (Vec<_>, Vec<_>) =
             events.iter().partition(|event| Some(event.draw_id) <= self.last);
-        if let (Some(last), Some(lacks)) =
+        if let (Some(last), Some(older)) =
             (self.last, held.iter().find(|event| !self.latest.contains(&event.draw_id)))
         {
-            let (last, lacks) = (last.to_string(), lacks.draw_id.to_string());
-            return Err(ArchiveError::Lacks { last, lacks });
+            let (last, older) = (last.to_string(), older.draw_id.to_string());
+            return Err(ArchiveError::Older { last, older });
         }
         let Some(newest) = new.last() else { return Ok(()) };
         let mut member = GzEncoder::new(Vec::new(), Compression::default());

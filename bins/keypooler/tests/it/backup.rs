@@ -140,6 +140,18 @@ fn a_backup_that_is_not_sound_is_told_and_not_restored() {
         assert_eq!(checks, HashSet::from(["values"]), "{told}");
         assert!(!told.to_string().contains("value-") && !told.to_string().contains("secret-"));
     }
+    // A single key that is damaged keeps nobody from the rest.
+    let (code, _, error) = report(folder.path(), &["backup", "damaged.db"], &[KEY]);
+    assert_eq!((code, error.as_str()), (0, ""));
+    let connection = rusqlite::Connection::open(folder.path().join("damaged.db")).unwrap();
+    let flip = "UPDATE keys SET key_value = substr(key_value, 1, length(key_value) - 2) || 'ff' WHERE key_no = 1";
+    connection.execute(flip, []).unwrap();
+    connection.close().unwrap();
+    let line = ["restore", "damaged.db", "--db", "with-damage.db"];
+    let (code, told, error) = report(folder.path(), &line, &[KEY]);
+    assert_eq!((code, error.as_str()), (0, ""), "{told}");
+    assert_eq!(told["findings"][0]["check"], "values", "{told}");
+
     let connection = rusqlite::Connection::open(folder.path().join("b.db")).unwrap();
     connection.execute("UPDATE budget_counters SET used = used + 1 WHERE key_no = 1", []).unwrap();
     connection.close().unwrap();

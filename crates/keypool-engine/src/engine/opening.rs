@@ -127,6 +127,7 @@ fn is_of_another_schema(error: &OpenError) -> bool {
         OpenError::Load(error) => error.is_of_another_schema(),
         OpenError::Store(error) => error.is_of_another_schema(),
         OpenError::Replica(_)
+        | OpenError::Host(_)
         | OpenError::Random(_)
         | OpenError::KeyMissing { .. }
         | OpenError::OtherKey { .. }

@@ -4,7 +4,9 @@
 use std::fs::File;
 use std::time::Duration;
 
-use keypool_engine::{Engine, Guest, NewKey, OpenError, Refusal, Sealer, Unnoticed};
+use keypool_engine::{
+    EncryptionKey, Engine, Guest, NewKey, OpenError, OtherKeys, Refusal, Sealer, Unnoticed,
+};
 use keypool_store::OpenStoreError;
 
 use crate::support::*;
@@ -48,6 +50,33 @@ async fn a_guest_sees_and_respects_what_the_server_changes_meanwhile() {
     visitor.leave().await.unwrap();
     assert_eq!(names(&server).await, ["k1", "k2", "k3", "k4", "k5"]);
     server.close().await;
+}
+
+/// What it sealed would be damaged for the server, or plain where the server refuses that.
+#[tokio::test]
+async fn a_guest_with_another_encryption_key_than_the_server_is_refused() {
+    fn key(digit: &str) -> Sealer {
+        Sealer::with_key(EncryptionKey::parse_hex(&digit.repeat(64)).unwrap())
+    }
+    let sealers: [fn() -> Sealer; 3] = [Sealer::plain, || key("a"), || key("b")];
+    let home = Home::new();
+    for (nth, server) in sealers.iter().enumerate() {
+        let server = Engine::open(home.settings(server())).await.unwrap();
+        for (other, sealer) in sealers.iter().enumerate() {
+            let visitor = Guest::open("a guest", home.settings(sealer())).await;
+            match visitor {
+                Ok(visitor) => {
+                    assert_eq!(nth, other);
+                    visitor.leave().await.unwrap();
+                }
+                Err(error) => {
+                    assert_ne!(nth, other);
+                    assert!(matches!(error, OpenError::Host(OtherKeys::Different)), "{error:?}");
+                }
+            }
+        }
+        server.close().await;
+    }
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keypool_engine::{
-    EncryptionKey, Engine, EngineSettings, NewKey, Plain, Refusal, ResealError, SealCounts,
-    SealReport, Sealer, SqliteSettings, Synchronous, check_seals, reseal,
+    EncryptionKey, Engine, EngineSettings, NewKey, OtherKeys, Plain, Refusal, ResealError,
+    SealCounts, SealReport, Sealer, SqliteSettings, Synchronous, check_seals, reseal,
 };
 
 use crate::support::*;
@@ -220,7 +220,7 @@ async fn beside_a_server_that_would_not_open_what_is_sealed_nothing_is_sealed() 
     ] {
         let server = home.try_open(other).await.unwrap();
         let refused = run(&home).await.unwrap_err();
-        assert!(matches!(refused, ResealError::OtherHost), "{refused:?}");
+        assert!(matches!(refused, ResealError::Host(OtherKeys::Different)), "{refused:?}");
         assert_eq!(check(&home).await.counts.plain, 2);
         server.close().await;
     }

@@ -9,9 +9,10 @@ use std::time::Duration;
 use crate::driver::{DriverError, Row, Statement};
 use crate::error::OpenStoreError;
 use crate::recognise::Shape;
+use crate::restore;
 use crate::settings::{SqliteSettings, Synchronous};
 use crate::sqlite::connection::{Connection, Purpose};
-use crate::sqlite::lock::{FileLock, LockRefused};
+use crate::sqlite::lock::{FileLock, LockRefused, names};
 use crate::sqlite::{Site, Sqlite};
 use crate::takeover_copy::write_copy;
 
@@ -142,6 +143,29 @@ fn check_file(path: &Path) -> Result<fs::Metadata, OpenStoreError> {
     }
 }
 
+/// A restore that was killed at the wrong moment leaves the database that it was to replace under two names: then the second
+/// goes.
+fn end_cut_off_restore(path: &Path) -> io::Result<()> {
+    let inode = fs::metadata(path)?;
+    if inode.nlink() != 2 {
+        return Ok(());
+    }
+    let is_same = |other: &Path| {
+        fs::symlink_metadata(other)
+            .is_ok_and(|other| (other.dev(), other.ino()) == (inode.dev(), inode.ino()))
+    };
+    if let Some(second) =
+        names(path, restore::ASIDE).take_while(|name| name.exists()).find(|name| is_same(name))
+    {
+        fs::remove_file(&second)?;
+        tracing::warn!(
+            path = %path.display(), removed = %second.display(),
+            "a restore was cut off before anything was replaced; the second name that it gave the database was removed"
+        );
+    }
+    Ok(())
+}
+
 /// Makes the folder and the file where they are missing, and gives the file's canonical path.
 fn make_file(path: &Path) -> Result<PathBuf, OpenStoreError> {
     if let Some(folder) = path.parent() {
@@ -155,6 +179,7 @@ fn make_file(path: &Path) -> Result<PathBuf, OpenStoreError> {
         Ok(_) | Err(_) => {}
     }
     let path = fs::canonicalize(path).map_err(failed)?;
+    end_cut_off_restore(&path).map_err(failed)?;
     let metadata = check_file(&path)?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {

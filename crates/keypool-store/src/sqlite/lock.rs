@@ -97,6 +97,20 @@ pub(crate) fn beside(database: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// The first name beside the database that nothing has: with the suffix, or with a number behind it.
+pub(crate) fn free_name(database: &Path, suffix: &str) -> PathBuf {
+    let is_taken = |name: &Path| name.exists() || beside(name, "-wal").exists();
+    names(database, suffix).find(|name| !is_taken(name)).expect("there are numbers enough")
+}
+
+/// The names beside the database with the suffix: without a number behind it, then with each from 2 on.
+pub(crate) fn names(database: &Path, suffix: &str) -> impl Iterator<Item = PathBuf> {
+    (1_u32..).map(move |number| match number {
+        1 => beside(database, suffix),
+        number => beside(database, &format!("{suffix}.{number}")),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -176,6 +176,53 @@ async fn what_is_in_place_is_left_alone_or_kept_aside() {
     assert_eq!(std::os::unix::fs::MetadataExt::nlink(&metadata), 1);
 }
 
+/// Killed between giving the old file its second name and taking away the first.
+#[tokio::test]
+async fn a_restore_that_was_cut_off_keeps_nobody_from_the_pool() {
+    let fresh = seeded().await;
+    drawn(&fresh.store, 3).await;
+    let copy = back_up(&fresh, "b.db").await.unwrap();
+    fresh.store.close().await;
+    let aside = fresh.folder.path().join("pool.db.before-restore");
+    fs::hard_link(fresh.path(), &aside).unwrap();
+    let kept = restore(&copy, &fresh.path(), Existing::KeepAside).await.unwrap().kept_aside;
+    assert_eq!(kept.unwrap().file_name(), aside.file_name());
+
+    fs::hard_link(fresh.path(), fresh.folder.path().join("pool.db.before-restore.2")).unwrap();
+    open(&fresh.path()).await.close().await;
+    assert!(!fresh.folder.path().join("pool.db.before-restore.2").exists());
+    assert!(aside.exists(), "it is another file");
+}
+
+/// Whoever restores as root leaves a pool that its service can open.
+#[tokio::test]
+async fn what_root_restores_belongs_to_whom_it_belonged() {
+    let owner = |path: &Path| {
+        let metadata = fs::metadata(path).unwrap();
+        (
+            std::os::unix::fs::MetadataExt::uid(&metadata),
+            std::os::unix::fs::MetadataExt::gid(&metadata),
+        )
+    };
+    let fresh = seeded().await;
+    let copy = back_up(&fresh, "b.db").await.unwrap();
+    fresh.store.close().await;
+    if owner(&copy).0 != 0 {
+        // Nobody else can give a file away.
+        return;
+    }
+    let lock = PathBuf::from(format!("{}.lock", fresh.path().display()));
+    std::os::unix::fs::chown(fresh.path(), Some(65_532), Some(65_533)).unwrap();
+    restore(&copy, &fresh.path(), Existing::KeepAside).await.unwrap();
+    assert_eq!([owner(&fresh.path()), owner(&lock)], [(65_532, 65_533); 2]);
+
+    let folder = fresh.folder.path().join("new");
+    fs::create_dir(&folder).unwrap();
+    std::os::unix::fs::chown(&folder, Some(65_532), Some(65_533)).unwrap();
+    restore(&copy, &folder.join("pool.db"), Existing::Refuse).await.unwrap();
+    assert_eq!(owner(&folder.join("pool.db")), (65_532, 65_533));
+}
+
 #[tokio::test]
 async fn what_a_killed_server_left_in_its_journal_is_kept_aside_too() {
     let fresh = seeded().await;

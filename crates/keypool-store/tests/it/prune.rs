@@ -2,10 +2,12 @@
 //! (promise 3).
 
 use keypool_core::{GrantId, KeyNo, Timestamp};
-use keypool_store::{ChangeKind, OpenWindow, PruneBatch, Store, WriteError};
+use keypool_store::{
+    ChangeKind, ChangesQuery, OpenWindow, Origin, PruneBatch, Store, UsageRow, WriteError,
+};
 
 use crate::chain::page;
-use crate::support::{Draw, Fresh, NOON, batch, change, draw, grant, rows, seeded};
+use crate::support::{Draw, Fresh, NOON, at_noon, batch, change, draw, grant, rows, seeded};
 
 const HOUR: i64 = 3_600_000;
 
@@ -41,14 +43,29 @@ async fn used(count: i64) -> (Fresh, Vec<Draw>) {
     (fresh, rounds.concat())
 }
 
+/// These go, at noon.
+pub(crate) async fn batch_of(store: &Store, before: Timestamp, oldest: &[UsageRow]) -> PruneBatch {
+    let record = at_noon(0, ChangeKind::RecordOnly).records[0].clone();
+    PruneBatch {
+        base: store.revision().await.unwrap(),
+        origin: Origin::command("a test"),
+        record,
+        before,
+        begun: at(0),
+        last: oldest.last().unwrap().id,
+        events: oldest.len(),
+    }
+}
+
 /// Prunes to a moment, so many events at a time; gives the ids that went.
 async fn prune(store: &Store, before: Timestamp, at_a_time: u32) -> Vec<GrantId> {
     let mut gone = Vec::new();
     loop {
         let oldest = store.oldest_usage(before, at_a_time).await.unwrap();
-        let Some(last) = oldest.last() else { return gone };
-        let batch = PruneBatch { before, begun: at(0), last: last.id, events: oldest.len() };
-        store.prune(&batch).await.unwrap();
+        if oldest.is_empty() {
+            return gone;
+        }
+        store.prune(&batch_of(store, before, &oldest).await).await.unwrap();
         gone.extend(oldest.iter().map(|event| event.id));
         assert_eq!(store.check_counters().await.unwrap(), []);
     }
@@ -158,16 +175,33 @@ async fn a_stray_event_takes_its_place_in_what_is_left_of_a_chain() {
 #[tokio::test]
 async fn another_number_of_events_than_was_seen_prunes_none() {
     let (fresh, draws) = used(2).await;
-    let (before, last) = (at(HOUR), draws[5].id);
-    let attempt = PruneBatch { before, begun: at(0), last, events: 5 };
+    let oldest = fresh.store.oldest_usage(at(HOUR), 100).await.unwrap();
+    assert_eq!(oldest.last().unwrap().id, draws[5].id);
+    let attempt = batch_of(&fresh.store, at(HOUR), &oldest).await;
+    let attempt = PruneBatch { events: 5, ..attempt };
     let refused = fresh.store.prune(&attempt).await;
     assert!(matches!(refused, Err(WriteError::Stale)), "{refused:?}");
     assert_eq!(rows(&fresh.path(), "SELECT '' || count(*) FROM usage_events").await, ["12"]);
     assert_eq!(rows(&fresh.path(), "SELECT '' || count(*) FROM pruned_usage").await, ["0"]);
     fresh.store.prune(&PruneBatch { events: 6, ..attempt.clone() }).await.unwrap();
-    let refused = fresh.store.prune(&PruneBatch { events: 6, ..attempt }).await;
+    let again = PruneBatch { events: 6, base: attempt.base + 1, ..attempt };
+    let refused = fresh.store.prune(&again).await;
     assert!(matches!(refused, Err(WriteError::Stale)), "the same once more: {refused:?}");
     assert_eq!(rows(&fresh.path(), "SELECT '' || sum(grants) FROM pruned_usage").await, ["6"]);
+}
+
+/// The record is written with what it tells of, and neither without the other.
+#[tokio::test]
+async fn each_batch_is_a_change_on_record() {
+    let (fresh, _) = used(2).await;
+    let before = fresh.store.revision().await.unwrap();
+    prune(&fresh.store, at(30 * HOUR), 5).await;
+    let changes =
+        fresh.store.list_changes(ChangesQuery { limit: 100, before: None }).await.unwrap();
+    let made = fresh.store.revision().await.unwrap() - before;
+    assert_eq!(made, 3, "5, 5 and 1 events");
+    let by_prune = changes.iter().filter(|row| row.from.as_deref() == Some("a test"));
+    assert_eq!(by_prune.count(), 3);
 }
 
 #[tokio::test]

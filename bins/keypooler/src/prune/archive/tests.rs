@@ -97,6 +97,26 @@ fn cut_off_anywhere_it_goes_on_without_a_hole_or_a_repetition() {
     }
 }
 
+/// As after a pool was restored from a backup that is older than a prune.
+#[test]
+fn events_of_a_part_before_the_last_are_refused_without_saying_that_they_are_missing() {
+    let (_folder, path) = fresh();
+    let mut archive = Archive::open(&path).unwrap();
+    archive.keep(&events(0..10)).unwrap();
+    archive.keep(&events(10..20)).unwrap();
+    drop(archive);
+    let mut archive = Archive::open(&path).unwrap();
+    let refused = archive.keep(&events(0..10)).unwrap_err();
+    assert!(matches!(refused, ArchiveError::Older { .. }), "{refused:?}");
+    let told = refused.to_string();
+    let [last, older] = [id(19), id(0)].map(|id| id.to_string());
+    assert!(told.contains(&last) && told.contains(&older), "{told}");
+    assert!(told.contains("restored from a backup") && told.contains("another file"), "{told}");
+    assert!(!told.contains("but not the older event"), "{told}");
+    drop(archive);
+    assert_eq!(held(&path), ids(0..20));
+}
+
 #[test]
 fn an_archive_of_another_pool_or_of_something_else_is_refused_and_left_alone() {
     let (_folder, path) = fresh();
@@ -105,7 +125,7 @@ fn an_archive_of_another_pool_or_of_something_else_is_refused_and_left_alone() {
     assert!(matches!(Archive::open(&path), Err(ArchiveError::Taken)));
     for foreign in [4, 6] {
         let refused = archive.keep(&events([foreign]));
-        assert!(matches!(refused, Err(ArchiveError::Lacks { .. })), "{refused:?}");
+        assert!(matches!(refused, Err(ArchiveError::Older { .. })), "{refused:?}");
     }
     drop(archive);
     assert_eq!(held(&path), ids([5, 7]));
