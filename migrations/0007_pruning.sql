@@ -18,9 +18,9 @@ CREATE TABLE pruned_usage (
     PRIMARY KEY (day, key_no, consumer_no, feature_no)
 ) STRICT, WITHOUT ROWID;
 
--- The opening balance of a rate counter: those of its window's events that are not there from window_first on. It counts while
--- the counter is in that window. A budget counter has its own.
-CREATE TABLE rate_openings (
+-- The opening balance of a rate counter: those of its window's events that are gone. It counts while the counter is in that
+-- window. A budget counter has its own.
+CREATE TABLE pruned_rates (
     key_no INTEGER NOT NULL REFERENCES keys(key_no),
     feature_no INTEGER NOT NULL REFERENCES features(feature_no),
     window_start_ms INTEGER NOT NULL,

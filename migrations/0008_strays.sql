@@ -7,6 +7,50 @@
 
 DROP TRIGGER draw_batch_insert;
 
+-- The opening balance of a rate counter: those of its window's events that are not there from window_first on, pruned or
+-- older. It counts while the counter is in that window. A budget counter has its own.
+ALTER TABLE pruned_rates RENAME TO rate_openings;
+
+-- Where that went wrong before, a balance is struck now: what was counted stays counted.
+CREATE TABLE spoiled_counters (key_no INTEGER NOT NULL, feature_no INTEGER) STRICT;
+
+INSERT INTO spoiled_counters (key_no, feature_no)
+SELECT b.key_no, NULL
+FROM budget_counters AS b LEFT JOIN (
+    SELECT e.key_no, count(*) AS events
+    FROM usage_events AS e CROSS JOIN budget_counters AS b ON b.key_no = e.key_no
+    WHERE e.id > b.opening_after GROUP BY e.key_no
+) AS since ON since.key_no = b.key_no
+WHERE b.used <> b.opening + coalesce(since.events, 0);
+
+INSERT INTO spoiled_counters (key_no, feature_no)
+SELECT r.key_no, r.feature_no
+FROM rate_counters AS r
+LEFT JOIN rate_openings AS o ON o.key_no = r.key_no AND o.feature_no = r.feature_no
+    AND o.window_start_ms = r.window_start_ms
+LEFT JOIN (
+    SELECT e.key_no, e.feature_no, count(*) AS events
+    FROM usage_events AS e
+    CROSS JOIN rate_counters AS r ON r.key_no = e.key_no AND r.feature_no = e.feature_no
+    WHERE e.id >= r.window_first GROUP BY e.key_no, e.feature_no
+) AS since ON since.key_no = r.key_no AND since.feature_no = r.feature_no
+WHERE r.window_first IS NOT NULL AND r.used <> coalesce(o.events, 0) + coalesce(since.events, 0);
+
+UPDATE budget_counters SET opening = used, opening_after = coalesce(newest_event, opening_after)
+WHERE key_no IN (SELECT key_no FROM spoiled_counters WHERE feature_no IS NULL);
+
+DELETE FROM rate_openings WHERE (key_no, feature_no) IN (SELECT key_no, feature_no FROM spoiled_counters);
+
+INSERT INTO rate_openings (key_no, feature_no, window_start_ms, events)
+SELECT r.key_no, r.feature_no, r.window_start_ms, r.used FROM rate_counters AS r
+CROSS JOIN spoiled_counters AS s ON s.key_no = r.key_no AND s.feature_no = r.feature_no
+WHERE r.used > 0;
+
+UPDATE rate_counters SET window_first = coalesce(last_grant, window_first) + 1
+WHERE (key_no, feature_no) IN (SELECT key_no, feature_no FROM spoiled_counters);
+
+DROP TABLE spoiled_counters;
+
 CREATE TRIGGER draw_batch_insert INSTEAD OF INSERT ON draw_batch BEGIN
     SELECT CASE
         WHEN EXISTS (SELECT 1 FROM usage_events WHERE id = NEW.first) THEN RAISE(ABORT, 'keypooler: repeated')

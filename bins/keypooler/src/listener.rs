@@ -47,8 +47,12 @@ impl Places {
         handed_over: Vec<HandedOver>,
         mode: Mode,
     ) -> anyhow::Result<Self> {
-        let is_elsewhere = server.socket.is_some() || !handed_over.is_empty();
-        let is_tcp_wanted = server.is_address_asked || !is_elsewhere || mode == Mode::Dev;
+        let is_tcp_wanted = match (handed_over.is_empty(), &server.socket) {
+            _ if mode == Mode::Dev => true,
+            (false, _) => server.is_address_asked_now,
+            (true, Some(_)) => server.is_address_asked,
+            (true, None) => true,
+        };
         let tcp = is_tcp_wanted.then(|| bind(server, mode)).transpose()?;
         let unix = server.socket.as_deref().map(|path| {
             let place = UnixPlace::look(path);

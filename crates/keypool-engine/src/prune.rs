@@ -156,21 +156,22 @@ impl Pruning<'_> {
         let mut tries = 0;
         loop {
             progress(events, expected.events.max(events));
-            let base = self.store.revision().await.map_err(PruneError::Read)?;
             let oldest = self.store.oldest_usage(self.before, A_BATCH).await;
             let oldest = oldest.map_err(PruneError::Read)?;
-            let Some(last) = oldest.last() else { break };
+            let Some(last) = oldest.last().map(|event| event.id) else { break };
+            let oldest: Vec<UsageView> = oldest.into_iter().map(UsageView::from).collect();
+            archive(&oldest).map_err(PruneError::Archive)?;
+            // Others may have changed the pool while it was written; that these are the events is looked at again.
+            let base = self.store.revision().await.map_err(PruneError::Read)?;
             let batch = PruneBatch {
                 base,
                 origin: Origin::command("keypooler prune"),
                 record: self.record(oldest.len()),
                 before: self.before,
                 begun: self.now,
-                last: last.id,
+                last,
                 events: oldest.len(),
             };
-            let oldest: Vec<UsageView> = oldest.into_iter().map(UsageView::from).collect();
-            archive(&oldest).map_err(PruneError::Archive)?;
             let begun = Instant::now();
             match self.store.prune(&batch).await {
                 Ok(()) => {

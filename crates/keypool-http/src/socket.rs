@@ -311,7 +311,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         let this = &mut *self;
         if this.lingered.is_none() {
             ready!(this.poll_instead(cx))?;
-            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            // Over TLS there is something to be written still.
+            match Pin::new(&mut this.stream).poll_shutdown(cx) {
+                Poll::Ready(ended) => ended?,
+                Poll::Pending => {
+                    let limit = this.settings.write_timeout;
+                    return this.writing.poll(limit, cx).map(Err);
+                }
+            }
+            this.writing.clear();
             this.reading.clear();
         }
         if this.progress.ends_early() {

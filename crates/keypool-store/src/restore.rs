@@ -3,9 +3,9 @@
 //! What was there before is kept under another name. The backup is written out beside the place and renamed into it, so
 //! that at every moment the one or the other stands there whole. Whoever wrote to the pool before can write no more.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use crate::backup::unfinished_beside;
@@ -18,7 +18,7 @@ use crate::recognise::Shape;
 use crate::settings::{SqliteSettings, Synchronous};
 use crate::sqlite::Site;
 use crate::sqlite::connection::{Connection, Purpose};
-use crate::sqlite::lock::{FileLock, beside, free_name};
+use crate::sqlite::lock::{FileLock, NOT_ELSEWHERE, beside, free_name};
 
 /// What becomes of a database that stands in the place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ const JOURNALS: [&str; 2] = ["-wal", "-journal"];
 #[derive(Debug)]
 pub struct RestorePlace {
     settings: SqliteSettings,
-    _lock: FileLock,
+    lock: FileLock,
 }
 
 impl RestorePlace {
@@ -101,11 +101,13 @@ impl RestorePlace {
     /// A server runs on it, there is a database, or the file cannot be made.
     pub async fn take(settings: SqliteSettings, existing: Existing) -> Result<Self, RestoreError> {
         let (path, lock) = take_place(&settings.path).await?;
-        let place = Self { settings: SqliteSettings { path, ..settings }, _lock: lock };
-        let is_taken = place.is_taken().map_err(|source| {
+        let place = Self { settings: SqliteSettings { path, ..settings }, lock };
+        let failed = |source| {
             let path = place.settings.path.clone();
             RestoreError::File { path, source }
-        })?;
+        };
+        let is_taken = place.is_taken().map_err(failed)?;
+        place.hand_over(&place.settings.path).map_err(failed)?;
         if existing == Existing::Refuse && is_taken {
             return Err(RestoreError::Taken { path: place.settings.path });
         }
@@ -134,8 +136,8 @@ impl RestorePlace {
     }
 
     /// What root restores is to be used by whom it belonged to: the owner of the file in place or, where there was none, of
-    /// its folder.
-    fn hand_over(&self, unfinished: &Path) -> io::Result<()> {
+    /// its folder. So is the lock.
+    fn hand_over(&self, file: &Path) -> io::Result<()> {
         let path = &self.settings.path;
         if !rustix::process::geteuid().is_root() {
             return Ok(());
@@ -144,10 +146,9 @@ impl RestorePlace {
             (false, Some(folder)) => fs::metadata(folder)?,
             (_, _) => fs::metadata(path)?,
         };
-        for file in [unfinished, &beside(path, ".lock")] {
-            chown(file, Some(owner.uid()), Some(owner.gid()))?;
-        }
-        Ok(())
+        let file = OpenOptions::new().read(true).custom_flags(NOT_ELSEWHERE).open(file)?;
+        fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+        self.lock.give_to(owner.uid(), owner.gid())
     }
 
     /// Whether anything is there; it may all stand in a journal.
@@ -180,7 +181,7 @@ impl RestorePlace {
         }
         let aside = free_name(path, ASIDE);
         if JOURNALS.iter().any(|suffix| beside(path, suffix).exists()) {
-            self.fold_journal().await;
+            self.fold_journal().await?;
         }
         for suffix in JOURNALS.into_iter().filter(|suffix| beside(path, suffix).exists()) {
             // It could not be folded in. It goes with its database, and must not stay beside another.
@@ -197,15 +198,24 @@ impl RestorePlace {
         Ok(Some(aside))
     }
 
-    /// Whoever closes a file last folds its journal in. Where that fails, the file is damaged, and kept as it is.
-    async fn fold_journal(&self) {
-        if let Ok(mut connection) = Connection::open(&self.site(), Purpose::LookAfterRecovery).await
-        {
-            let look = connection.read(Statement::new("SELECT count(*) FROM sqlite_master")).await;
-            if let Err(error) = look {
+    /// Whoever closes a file last folds its journal in. Where it can't be read, the file is damaged, and kept as it is.
+    async fn fold_journal(&self) -> io::Result<()> {
+        let opened = Connection::open(&self.site(), Purpose::LookAfterRecovery).await;
+        let Ok(mut connection) = opened else { return Ok(()) };
+        let look = connection.read(Statement::new("SELECT count(*) FROM sqlite_master")).await;
+        connection.close().await;
+        let is_left =
+            fs::metadata(beside(&self.settings.path, "-wal")).is_ok_and(|it| it.len() > 0);
+        match look {
+            Err(error) => {
                 tracing::warn!(%error, "the database in place is damaged; it is kept aside as it is");
+                Ok(())
             }
-            connection.close().await;
+            Ok(_) if is_left => {
+                let other = "another program has the database open: end it, then do this again";
+                Err(io::Error::new(io::ErrorKind::ResourceBusy, other))
+            }
+            Ok(_) => Ok(()),
         }
     }
 

@@ -91,6 +91,11 @@ impl Layers {
         self.origin(name).is_some_and(|origin| origin != DEFAULT)
     }
 
+    /// Whether a setting was given for this start, by the environment or a flag, and not by the file alone.
+    pub(crate) fn is_given_now(&self, name: &str) -> bool {
+        matches!(self.origin(name), Some(ENVIRONMENT | FLAG))
+    }
+
     /// The setting as the one who set it knows it.
     pub(crate) fn blame(&self, name: &str) -> String {
         match self.origin(name) {

@@ -40,5 +40,9 @@ fn the_settings_of_the_service_can_be_read() {
     let settings = Settings::read(&sources).unwrap();
     assert!(settings.encryption.key.is_some() && settings.admin_token.is_some());
     assert!(settings.server.host.is_loopback());
+    assert!(
+        !settings.server.is_address_asked_now,
+        "it would listen there beside a socket of systemd's"
+    );
     assert_eq!(settings.database.file().path, Path::new("/var/lib/keypooler/pool.db"));
 }

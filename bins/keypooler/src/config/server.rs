@@ -20,6 +20,8 @@ pub(crate) struct ServerSettings {
     pub(crate) port: Port,
     /// Whether the host or the port was asked for.
     pub(crate) is_address_asked: bool,
+    /// Whether that was so by more than the file, which also serves where systemd hands sockets over.
+    pub(crate) is_address_asked_now: bool,
     /// The path of a socket to listen on.
     pub(crate) socket: Option<PathBuf>,
     /// What peers of the address speak TLS with; none: they don't.
@@ -77,6 +79,9 @@ pub(super) fn read(
         host: layers.parse("SERVER_HOST", values::address)?,
         port: if is_port_asked { Port::Asked(port) } else { Port::Default(port) },
         is_address_asked: is_port_asked || layers.is_given("SERVER_HOST"),
+        is_address_asked_now: ["SERVER_PORT", "SERVER_HOST"]
+            .iter()
+            .any(|name| layers.is_given_now(name)),
         socket: read_socket(layers)?,
         tls: if mode == Mode::Command { None } else { read_tls(layers, mode)? },
         http: read_http(layers, log_requests)?,

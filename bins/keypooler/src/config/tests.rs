@@ -262,6 +262,7 @@ fn an_address_is_asked_for_by_host_or_port() {
     for given in [("SERVER_HOST", "::"), ("SERVER_PORT", "8080")] {
         let settings = from_env(&[given, ("SERVER_SOCKET", "/run/k.sock")]).unwrap();
         assert!(settings.server.is_address_asked, "{given:?}");
+        assert!(settings.server.is_address_asked_now, "{given:?}");
         assert_eq!(settings.server.socket.as_deref(), Some(Path::new("/run/k.sock")));
     }
 }

@@ -5,7 +5,6 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener as BlockingListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process;
 
 use tokio::net::UnixListener;
 
@@ -44,14 +43,15 @@ impl UnixPlace {
         let Self(path) = self;
         refuse_taken(&path)?;
         // It is made beside its place, so that nobody meets it before it has its mode, nor finds the place empty.
-        let made = SocketFile::at(beside(&path), |path| {
-            let listener = BlockingListener::bind(path)?;
-            fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
-            Ok(listener)
-        });
-        let (listener, mut file) = made?;
-        fs::rename(&file.path, &path)?;
-        file.path = path;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let made = tempfile::Builder::new()
+            .prefix(".")
+            .make_in(folder.unwrap_or(Path::new(".")), |name| BlockingListener::bind(name))?;
+        fs::set_permissions(made.path(), fs::Permissions::from_mode(MODE))?;
+        let metadata = fs::symlink_metadata(made.path())?;
+        let (listener, name) = made.into_parts();
+        name.persist(&path).map_err(|error| error.error)?;
+        let file = SocketFile { path, identity: (metadata.dev(), metadata.ino()) };
         listener.set_nonblocking(true)?;
         Ok((UnixListener::from_std(listener)?, file))
     }
@@ -61,21 +61,6 @@ impl SocketFile {
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.path
-    }
-
-    fn at<T>(path: PathBuf, make: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<(T, Self)> {
-        let made = make(&path).and_then(|made| {
-            let metadata = fs::symlink_metadata(&path)?;
-            Ok((made, (metadata.dev(), metadata.ino())))
-        });
-        match made {
-            Ok((made, identity)) => Ok((made, Self { path, identity })),
-            Err(error) => {
-                // What is there may be half made.
-                let _ = fs::remove_file(&path);
-                Err(error)
-            }
-        }
     }
 }
 
@@ -105,11 +90,6 @@ fn refuse_taken(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
-}
-
-/// A name in the same folder that nobody else uses now.
-fn beside(path: &Path) -> PathBuf {
-    path.with_file_name(format!(".{}", process::id()))
 }
 
 #[cfg(test)]

@@ -6,10 +6,11 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::OFlags;
 use tokio::time::sleep;
 
 use crate::driver::Host;
@@ -35,6 +36,9 @@ pub(crate) enum LockRefused {
     Io(io::Error),
 }
 
+/// Whoever may write to the folder can put a link there, to a file that root is to empty and to give away.
+pub(crate) const NOT_ELSEWHERE: i32 = OFlags::NOFOLLOW.bits().cast_signed();
+
 impl FileLock {
     /// Takes the lock of the database at this canonical path, or says that another process has it. The note of the holder
     /// before goes.
@@ -45,8 +49,14 @@ impl FileLock {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            .custom_flags(NOT_ELSEWHERE)
             .open(beside(database, ".lock"))
             .map_err(LockRefused::Io)?;
+        let metadata = file.metadata().map_err(LockRefused::Io)?;
+        if !metadata.is_file() || metadata.nlink() > 1 {
+            let other = "the lock is no file of its own";
+            return Err(LockRefused::Io(io::Error::new(io::ErrorKind::InvalidInput, other)));
+        }
         for _ in 0..TRIES {
             match file.try_lock() {
                 Ok(()) => {
@@ -58,6 +68,11 @@ impl FileLock {
             }
         }
         Err(LockRefused::Held)
+    }
+
+    /// Gives the lock's file to somebody.
+    pub(crate) fn give_to(&self, uid: u32, gid: u32) -> io::Result<()> {
+        fchown(&self.file, Some(uid), Some(gid))
     }
 
     /// Notes the revision that the holder has taken over, and a remark that stays the same for as long as it holds the lock.

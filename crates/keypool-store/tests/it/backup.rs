@@ -194,6 +194,44 @@ async fn a_restore_that_was_cut_off_keeps_nobody_from_the_pool() {
     assert!(aside.exists(), "it is another file");
 }
 
+/// What is in the journal belongs to the file: without somebody to fold it in, the one would be without the other for a moment.
+#[tokio::test]
+async fn while_somebody_reads_the_database_it_is_not_replaced() {
+    let fresh = seeded().await;
+    let copy = back_up(&fresh, "b.db").await.unwrap();
+    let mut reader = crate::support::raw(&fresh.path()).await;
+    sqlx::raw_sql("BEGIN; SELECT count(*) FROM keys").execute(&mut reader).await.unwrap();
+    drawn(&fresh.store, 3).await;
+    fresh.store.close().await;
+    let refused = restore(&copy, &fresh.path(), Existing::KeepAside).await;
+    assert!(matches!(refused, Err(RestoreError::File { .. })), "{refused:?}");
+    sqlx::Connection::close(reader).await.unwrap();
+    assert_eq!(rows(&fresh.path(), "SELECT '' || count(*) FROM usage_events").await, ["3"]);
+    let kept = restore(&copy, &fresh.path(), Existing::KeepAside).await.unwrap().kept_aside;
+    assert_eq!(rows(&kept.unwrap(), "SELECT '' || count(*) FROM usage_events").await, ["3"]);
+}
+
+/// Whoever may write to the folder has no hand in what root does there.
+#[tokio::test]
+async fn a_lock_that_is_a_link_is_refused_and_what_it_names_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other");
+    let lock = folder.path().join("pool.db.lock");
+    for is_symlink in [true, false] {
+        fs::write(&other, "somebody's").unwrap();
+        if is_symlink {
+            std::os::unix::fs::symlink(&other, &lock).unwrap();
+        } else {
+            fs::hard_link(&other, &lock).unwrap();
+        }
+        let refused =
+            RestorePlace::take(settings(&folder.path().join("pool.db")), Existing::Refuse);
+        assert!(refused.await.is_err());
+        assert_eq!(fs::read_to_string(&other).unwrap(), "somebody's");
+        fs::remove_file(&lock).unwrap();
+    }
+}
+
 /// Whoever restores as root leaves a pool that its service can open.
 #[tokio::test]
 async fn what_root_restores_belongs_to_whom_it_belonged() {
