@@ -11,11 +11,12 @@ use keypool_http::Values;
 use serde::Serialize;
 
 use crate::config::Settings;
+use crate::exit::Outcome;
 use crate::flags::ExportFlags;
 use crate::report::{self, Form};
 
 /// Writes the keys to standard output, or to a file that is told of.
-pub(crate) async fn export(settings: Settings, flags: &ExportFlags) -> anyhow::Result<()> {
+pub(crate) async fn export(settings: Settings, flags: &ExportFlags) -> anyhow::Result<Outcome> {
     let database = settings.database.to_string();
     let sealer = settings.encryption.sealer();
     let still = Still::read(settings.database, &sealer, &Clock::System).await?;
@@ -30,15 +31,21 @@ pub(crate) async fn export(settings: Settings, flags: &ExportFlags) -> anyhow::R
     let left_out: Vec<LeftOut> = left_out.iter().map(LeftOut::of).collect();
     let text = flags.format().write(keys.into_iter(), values).map_err(|said| anyhow!("{said}"))?;
 
+    // Somebody who keeps the list would miss them.
+    let lacks_some = left_out.iter().any(|key| key.why == "damaged");
+    let outcome = if lacks_some { Outcome::Amiss } else { Outcome::Done };
+
     let Some(file) = &flags.output else {
         for LeftOut { name, why, .. } in &left_out {
             tracing::warn!(name, "left out, as it is {why}");
         }
-        return report::write(&text).context("the keys could not be written to standard output");
+        report::write(&text).context("the keys could not be written to standard output")?;
+        return Ok(outcome);
     };
     write_file(file, &text)?;
     let report = Exported { database, file: file.clone(), keys: count, left_out };
-    report::print(&report, Form::of(flags.json))
+    report::print(&report, Form::of(flags.json))?;
+    Ok(outcome)
 }
 
 /// With values the list is one to be imported, which takes no key that cannot be used.

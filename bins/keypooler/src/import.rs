@@ -4,6 +4,8 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::pin::pin;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use keypool_engine::{
@@ -11,6 +13,7 @@ use keypool_engine::{
 };
 use keypool_http::ListedKey;
 use serde::Serialize;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::config::{DatabaseSettings, Settings};
@@ -20,6 +23,8 @@ use crate::report::{self, Form};
 
 /// A file of keys may be so long, as the body of a request may.
 const MOST_BYTES: usize = 32 * 1_024 * 1_024;
+/// The longest that a server is waited for in silence.
+const UNTIL_TOLD: Duration = Duration::from_secs(2);
 /// How often the keys are judged anew, each time because the pool has changed since.
 const MOST_OVERTAKEN: usize = 16;
 
@@ -47,7 +52,14 @@ pub(crate) async fn import(settings: Settings, flags: &ImportFlags) -> anyhow::R
         };
         let guest = Guest::open("keypooler import", settings).await?;
         let added = asked.add(&guest, report, new).await;
-        let left = guest.leave().await;
+        let mut leaving = pin!(guest.leave());
+        let left = match timeout(UNTIL_TOLD, &mut leaving).await {
+            Ok(left) => left,
+            Err(_) => {
+                tracing::warn!("the keys are added; waiting for the server to take them over");
+                leaving.await
+            }
+        };
         report = added?;
         left?;
     }

@@ -117,7 +117,7 @@ async fn carry_out(task: Task, handed_over: HandedOver) -> anyhow::Result<Outcom
         Task::Verify(settings, form) => return verify::verify(*settings, form).await,
         Task::Backup(settings, flags) => backup::backup(*settings, &flags).await?,
         Task::Restore(settings, flags) => return restore::restore(*settings, flags).await,
-        Task::Export(settings, flags) => export::export(*settings, &flags).await?,
+        Task::Export(settings, flags) => return export::export(*settings, &flags).await,
         Task::Import(settings, flags) => return Box::pin(import::import(*settings, &flags)).await,
         Task::Prune(settings, before, flags) => prune::prune(*settings, before, flags).await?,
         Task::Reseal(settings, flags) => return reseal::reseal(*settings, &flags).await,

@@ -34,6 +34,9 @@ pub(crate) async fn restore(settings: Settings, flags: RestoreFlags) -> anyhow::
         Ok(restored) => restored,
         Err(RestoreError::Unsound(found)) => {
             report::print(&verify::Report::of(backup.display().to_string(), *found), form)?;
+            tracing::error!(
+                "the backup can't be served as it is, and was not restored; nothing was changed"
+            );
             return Ok(Outcome::Amiss);
         }
         Err(error) => return Err(error.into()),

@@ -66,13 +66,16 @@ impl App {
 
     /// What the sender of a request without a valid token is told.
     pub(crate) fn unauthorized(&self, source: Source, headers: &HeaderMap) -> Problem {
-        let Failed { throttled_secs, to_report } = self.throttle.failed(source);
+        let Failed { throttled_secs, to_report, is_news } = self.throttle.failed(source);
+        if is_news {
+            tracing::warn!(
+                target: "keypool_http", from = %source,
+                "an address sends too many requests without a valid token, and is throttled"
+            );
+        }
         if let Some(failures) = to_report {
             tracing::warn!(
-                target: "keypool_http",
-                from = %source,
-                failures,
-                throttled = throttled_secs.is_some(),
+                target: "keypool_http", failures, last_from = %source,
                 "requests without a valid token were refused"
             );
         }

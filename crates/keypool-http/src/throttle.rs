@@ -21,6 +21,7 @@ pub(crate) struct Throttle {
     started: Instant,
     failures: Tally,
     reports: Rarely,
+    throttled: Rarely,
 }
 
 /// What becomes of a failure.
@@ -30,19 +31,23 @@ pub(crate) struct Failed {
     pub(crate) throttled_secs: Option<u32>,
     /// How many failures a log line now stands for; `None` if one was written within this second.
     pub(crate) to_report: Option<u64>,
+    /// Whether it is to be logged that this very source is throttled: once a second of all that are.
+    pub(crate) is_news: bool,
 }
 
 impl Throttle {
     /// Nobody has failed yet.
     pub(crate) fn new() -> Self {
         let failures = Tally::new(BOUND, CELLS);
-        Self { started: Instant::now(), failures, reports: Rarely::default() }
+        let (reports, throttled) = (Rarely::default(), Rarely::default());
+        Self { started: Instant::now(), failures, reports, throttled }
     }
 
     /// Counts a failure of this source.
     pub(crate) fn failed(&self, source: Source) -> Failed {
         let throttled_secs = self.failures.once_more(source, self.started.elapsed());
-        Failed { throttled_secs, to_report: self.reports.happened() }
+        let is_news = throttled_secs.is_some() && self.throttled.happened().is_some();
+        Failed { throttled_secs, to_report: self.reports.happened(), is_news }
     }
 }
 
@@ -62,5 +67,8 @@ mod tests {
         assert_eq!(failed(), Some(40));
         tokio::time::advance(Duration::from_secs(40)).await;
         assert_eq!(failed(), None, "a new minute");
+        assert!(!throttle.failed(source).is_news);
+        assert!((0..98).all(|_| !throttle.failed(source).is_news));
+        assert!(throttle.failed(source).is_news && !throttle.failed(source).is_news);
     }
 }

@@ -251,7 +251,7 @@ pub enum DriverError {
     Broken(#[source] Box<dyn Error + Send + Sync>),
     /// Another file stands in the database's place than was opened.
     #[error(
-        "the database file was replaced by another meanwhile, as by a restore: what was written went to the old one"
+        "the database file is gone from its place, or another is there: nothing more is written. Put it back, or start again"
     )]
     Replaced,
     /// The store was closed.
@@ -275,6 +275,7 @@ impl DriverError {
             | DriverError::Unreachable(_)
             | DriverError::Setting { .. }
             | DriverError::Column { .. }
+            | DriverError::Replaced
             | DriverError::Rejected { .. }
             | DriverError::Tls(_)
             | DriverError::NoConnection(_)
@@ -286,7 +287,6 @@ impl DriverError {
             | DriverError::Damaged
             | DriverError::Refused { .. }
             | DriverError::Broken(_)
-            | DriverError::Replaced
             | DriverError::Closed => true,
         }
     }

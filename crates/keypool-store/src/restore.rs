@@ -43,7 +43,7 @@ pub struct RestoreReport {
 pub enum RestoreError {
     /// A database is there.
     #[error(
-        "{path} holds a database already and was left as it is: ask for it to be kept aside, or restore elsewhere"
+        "{path} holds a database already and was left as it is: ask for it to be kept aside (--replace), or restore elsewhere"
     )]
     Taken {
         /// The place.

@@ -99,6 +99,9 @@ impl Sqlite {
 
     /// Applies statements together or not at all, in the order of the calls.
     pub(crate) async fn write(&self, statements: Vec<Statement>) -> Result<(), DriverError> {
+        if inode(&self.path) != self.inode {
+            return Err(DriverError::Replaced);
+        }
         self.order(|answer| Order::Write(statements, answer)).await
     }
 

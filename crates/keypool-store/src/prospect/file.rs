@@ -12,7 +12,7 @@ use crate::recognise::Shape;
 use crate::restore;
 use crate::settings::{SqliteSettings, Synchronous};
 use crate::sqlite::connection::{Connection, Purpose};
-use crate::sqlite::lock::{FileLock, LockRefused, names};
+use crate::sqlite::lock::{FileLock, LockRefused, beside, names};
 use crate::sqlite::{Site, Sqlite};
 use crate::takeover_copy::write_copy;
 
@@ -166,6 +166,20 @@ fn end_cut_off_restore(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// What is in the journal of a file that is gone would be lost with the first write to a new one.
+fn refuse_lone_journal(path: &Path) -> io::Result<()> {
+    let journal = beside(path, "-wal");
+    let is_left = fs::metadata(&journal).is_ok_and(|journal| journal.len() > 0);
+    if path.exists() || !is_left {
+        return Ok(());
+    }
+    let journal = journal.display();
+    let lone = format!(
+        "{journal} lies there without its database: put the file back that belongs to it, or take it away"
+    );
+    Err(io::Error::new(io::ErrorKind::NotFound, lone))
+}
+
 /// Makes the folder and the file where they are missing, and gives the file's canonical path.
 fn make_file(path: &Path) -> Result<PathBuf, OpenStoreError> {
     if let Some(folder) = path.parent() {
@@ -173,6 +187,7 @@ fn make_file(path: &Path) -> Result<PathBuf, OpenStoreError> {
             .map_err(|source| OpenStoreError::Folder { path: path.to_owned(), source })?;
     }
     let failed = |source| OpenStoreError::File { path: path.to_owned(), source };
+    refuse_lone_journal(path).map_err(failed)?;
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     match made {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),

@@ -149,3 +149,34 @@ async fn the_schema_status_says_what_is_there_and_what_is_to_come() {
         (Shape::Version(8), 8, Vec::new())
     );
 }
+
+/// What is in the journal would be lost with the first write to a new file.
+#[tokio::test]
+async fn a_journal_without_its_database_stops_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pool.db");
+    let journal = folder.path().join("pool.db-wal");
+    fs::write(&journal, "what was committed").unwrap();
+    let refused = inspect(settings(&path)).await.unwrap_err();
+    let refused = format!("{:?}", with_causes(&refused));
+    assert!(refused.contains("pool.db-wal lies there without its database"), "{refused}");
+    assert!(!path.exists());
+    assert_eq!(fs::read_to_string(journal).unwrap(), "what was committed");
+}
+
+/// Nobody is granted a key that is recorded in a file which is gone.
+#[tokio::test]
+async fn a_file_that_is_gone_is_not_written_to() {
+    let fresh = seeded().await;
+    let aside = fresh.folder.path().join("aside.db");
+    fs::rename(fresh.path(), &aside).unwrap();
+    let gone = fresh.store.commit_draws(&batch(5, &[])).await;
+    assert!(gone.is_err(), "nothing is recorded");
+    fs::rename(&aside, fresh.path()).unwrap();
+    fresh.store.commit_draws(&batch(5, &[])).await.unwrap();
+}
+
+/// An error with all its causes.
+fn with_causes(error: &dyn std::error::Error) -> Vec<String> {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect()
+}
