@@ -3,6 +3,7 @@
 use crate::contract::{Contract, contract};
 use crate::edges;
 use crate::run::{Cargo, say};
+use crate::simulate;
 
 pub(crate) fn ci() -> anyhow::Result<()> {
     Cargo::new(&["fmt", "--all", "--check"]).run()?;
@@ -25,6 +26,7 @@ pub(crate) fn ci() -> anyhow::Result<()> {
     let contract = contract()?;
     // The command that README names.
     Cargo::new(&["test", "--workspace", "--locked"]).run()?;
+    simulate::simulate(&simulate::Arguments::default())?;
     say(&last_line(licences, contract));
     Ok(())
 }

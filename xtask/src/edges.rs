@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::run::Cargo;
 
 /// Every edge that is allowed. Storage cannot decrypt even by mistake: `keypool-store` does not know `keypool-crypto`.
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 9] = [
     ("keypool-core", &[]),
     ("keypool-crypto", &[]),
     ("keypool-store", &["keypool-core"]),
@@ -16,6 +16,7 @@ const ALLOWED: [(&str, &[&str]); 8] = [
     ("keypool-http", &["keypool-engine"]),
     ("keypooler", &["keypool-engine", "keypool-http"]),
     (TEST_SERVER, &[]),
+    ("keypool-simulation", &["keypool-engine"]),
     // It measures all of them.
     (
         "xtask",

@@ -9,6 +9,7 @@ mod edges;
 mod operate;
 mod release;
 mod run;
+mod simulate;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -33,6 +34,8 @@ enum Task {
     Ci,
     /// Hold the release binary's answers against the API's document, by schemathesis
     Contract,
+    /// Live through histories of replicas on one database, with faults, from seeds
+    Simulate(simulate::Arguments),
     /// Measure the release binary under load, beside bare hyper
     Bench(bench::Arguments),
     /// Build what is released: a static binary, the archive and the Debian package with it, checksums
@@ -59,6 +62,7 @@ fn main() -> anyhow::Result<ExitCode> {
                 anyhow::bail!("schemathesis is not installed (pip install schemathesis)");
             }
         }
+        Task::Simulate(arguments) => simulate::simulate(&arguments)?,
         Task::Bench(arguments) => bench::bench(arguments)?,
         Task::Dist(arguments) => dist::dist(arguments)?,
         Task::Release(arguments) => release::release(&arguments)?,

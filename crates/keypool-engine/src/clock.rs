@@ -16,6 +16,9 @@ pub enum Clock {
     System,
     /// A clock that stands still until it is turned.
     Manual(ManualClock),
+    /// The clock of tokio's runtime, which simulations pause.
+    #[cfg(feature = "simulation")]
+    Runtime(RuntimeClock),
 }
 
 /// What both clocks show at one moment.
@@ -50,6 +53,8 @@ impl Clock {
         match self {
             Self::System => Reading { wall: wall_clock(), steady_ms: steady_clock_ms() },
             Self::Manual(manual) => manual.read(),
+            #[cfg(feature = "simulation")]
+            Self::Runtime(runtime) => runtime.read(),
         }
     }
 }
@@ -79,6 +84,41 @@ impl ManualClock {
             wall: Timestamp::from_millis(self.hands.wall_ms.load(Ordering::SeqCst)),
             steady_ms: self.hands.steady_ms.load(Ordering::SeqCst),
         }
+    }
+}
+
+/// A clock for simulations: time goes on as it does for the runtime's timers, and the wall clock can be set. Clones share it.
+#[cfg(feature = "simulation")]
+#[derive(Clone, Debug)]
+pub struct RuntimeClock {
+    begun: tokio::time::Instant,
+    begun_ms: Arc<AtomicI64>,
+}
+
+#[cfg(feature = "simulation")]
+impl RuntimeClock {
+    /// A clock that shows `start` now.
+    #[must_use]
+    pub fn new(start: Timestamp) -> Self {
+        let begun_ms = Arc::new(AtomicI64::new(start.as_millis()));
+        Self { begun: tokio::time::Instant::now(), begun_ms }
+    }
+
+    /// Sets the wall clock forward, or back, by milliseconds; the steady clock does not notice.
+    pub fn set_by(&self, ms: i64) {
+        self.begun_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// What the wall clock shows.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.read().wall
+    }
+
+    fn read(&self) -> Reading {
+        let steady_ms = i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let wall_ms = self.begun_ms.load(Ordering::SeqCst) + steady_ms;
+        Reading { wall: Timestamp::from_millis(wall_ms), steady_ms }
     }
 }
 

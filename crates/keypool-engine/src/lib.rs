@@ -45,6 +45,8 @@ mod watcher;
 pub use admin::{ConsumerPatch, FeatureLimit, KeyPatch, NewConsumer, NewKey, NewTier, TierPatch};
 pub use caller::Caller;
 pub use changes::{ChangeId, ChangeIdError, ChangeView, ChangesQuery};
+#[cfg(feature = "simulation")]
+pub use clock::RuntimeClock;
 pub use clock::{Clock, ManualClock};
 pub use counts::{BudgetCounts, Counts, FeatureCounts, KeyCounts, TierCounts};
 pub use draw::{DrawError, DrawId, DrawIdError, Refusal, Secret, Served};
@@ -59,6 +61,10 @@ pub use keypool_crypto::{
 };
 pub use keypool_store::{
     BackupError, BackupReport, Check, Existing, Finding, OpenStoreError, RowCounts, backup,
+};
+#[cfg(feature = "simulation")]
+pub use keypool_store::{
+    Cell, Errand, Fate, Fault, SimulatedServer, SimulatedSettings, SimulationError,
 };
 pub use keypool_store::{
     CopyError, CopyProgress, CopyReport, CopyStep, FileFigures, GroupBy, Named, Origin,

@@ -81,6 +81,8 @@ pub async fn restore(
             let report = place.put(&backup).await?;
             Ok(Restored { backup: found, kept_aside: report.kept_aside })
         }
+        #[cfg(feature = "simulation")]
+        StoreSettings::Simulated(_) => unreachable!("a simulation restores nothing"),
         #[cfg(feature = "libsql")]
         StoreSettings::Libsql(_) if existing == Existing::KeepAside => Err(RestoreError::Replace),
         #[cfg(feature = "libsql")]

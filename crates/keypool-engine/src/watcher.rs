@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use keypool_core::ReplicaNo;
 use tokio::time::{Instant, sleep_until, timeout_at};
-use uuid::Uuid;
 
 use crate::committer::Shared;
 use crate::freshness::{DatabaseClock, LookBack};
@@ -27,6 +27,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let _last_look = LastLook(&shared);
     let mut is_well = true;
     let mut counters_due = Instant::now();
+    let mut jitter = Jitter::of(shared.live().replica);
     loop {
         let asked = Instant::now();
         let is_due = asked >= counters_due;
@@ -39,7 +40,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         }
         is_well = outcome.is_ok();
         // Whoever asks meanwhile waits for the next answer, which is then not older than the question.
-        sleep_until(asked + PACE + jitter()).await;
+        sleep_until(asked + PACE + jitter.next()).await;
         if shared.live().is_closing {
             return;
         }
@@ -50,10 +51,20 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 }
 
 /// Replicas that asked in step with each other and with windows of whole seconds would open these in the same order each
-/// time: the last would find them used up.
-fn jitter() -> Duration {
-    let (_, random) = Uuid::now_v7().as_u64_pair();
-    Duration::from_millis(random % JITTER_MS)
+/// time: the last would find them used up. Each replica has its own sequence, by its number.
+struct Jitter(u64);
+
+impl Jitter {
+    fn of(replica: ReplicaNo) -> Self {
+        Self(u64::from(replica.get()))
+    }
+
+    fn next(&mut self) -> Duration {
+        // Knuth's MMIX: a linear congruential generator, of which the high bits are good enough.
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        Duration::from_millis((self.0 >> 33) % JITTER_MS)
+    }
 }
 
 /// Tells whoever waits when the watcher ends, by a panic too.

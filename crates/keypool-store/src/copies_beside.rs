@@ -46,6 +46,8 @@ pub async fn copies_beside(settings: &StoreSettings) -> io::Result<Vec<CopyBesid
         StoreSettings::Sqlite(file) => file,
         #[cfg(feature = "libsql")]
         StoreSettings::Libsql(_) => return Ok(Vec::new()),
+        #[cfg(feature = "simulation")]
+        StoreSettings::Simulated(_) => return Ok(Vec::new()),
     };
     let mut copies = Vec::new();
     for path in paths(&file.path)? {

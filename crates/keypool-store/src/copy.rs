@@ -318,6 +318,8 @@ fn refuse_same(from: &StoreSettings, to: &StoreSettings) -> Result<(), CopyError
         #[cfg(feature = "libsql")]
         (StoreSettings::Sqlite(_), StoreSettings::Libsql(_))
         | (StoreSettings::Libsql(_), StoreSettings::Sqlite(_)) => return Ok(()),
+        #[cfg(feature = "simulation")]
+        (StoreSettings::Simulated(_), _) | (_, StoreSettings::Simulated(_)) => return Ok(()),
     };
     if is_same { Err(CopyError::Same { place }) } else { Ok(()) }
 }

@@ -14,6 +14,8 @@ use std::vec;
 
 #[cfg(feature = "libsql")]
 use crate::libsql::Libsql;
+#[cfg(feature = "simulation")]
+use crate::simulated::Simulated;
 use crate::sqlite::Sqlite;
 
 /// One value on its way into a statement or out of a row. Prints its kind alone: it may be secret.
@@ -323,6 +325,8 @@ pub(crate) enum Driver {
     Sqlite(Sqlite),
     #[cfg(feature = "libsql")]
     Libsql(Libsql),
+    #[cfg(feature = "simulation")]
+    Simulated(Simulated),
 }
 
 impl Driver {
@@ -332,6 +336,8 @@ impl Driver {
             Driver::Sqlite(driver) => driver.seat() == Seat::Guest,
             #[cfg(feature = "libsql")]
             Driver::Libsql(_) => true,
+            #[cfg(feature = "simulation")]
+            Driver::Simulated(_) => true,
         }
     }
 
@@ -341,6 +347,8 @@ impl Driver {
             Driver::Sqlite(driver) => driver.busy_timeout(),
             #[cfg(feature = "libsql")]
             Driver::Libsql(driver) => driver.deadline(),
+            #[cfg(feature = "simulation")]
+            Driver::Simulated(driver) => driver.deadline(),
         }
     }
 
@@ -350,6 +358,8 @@ impl Driver {
             Driver::Sqlite(_) => "sqlite",
             #[cfg(feature = "libsql")]
             Driver::Libsql(_) => "libsql",
+            #[cfg(feature = "simulation")]
+            Driver::Simulated(_) => "simulated",
         }
     }
 
@@ -359,6 +369,8 @@ impl Driver {
             Driver::Sqlite(driver) => Some(driver.path()),
             #[cfg(feature = "libsql")]
             Driver::Libsql(_) => None,
+            #[cfg(feature = "simulation")]
+            Driver::Simulated(_) => None,
         }
     }
 
@@ -368,6 +380,8 @@ impl Driver {
             Driver::Sqlite(driver) => driver.read(statement).await,
             #[cfg(feature = "libsql")]
             Driver::Libsql(driver) => driver.read(statement).await,
+            #[cfg(feature = "simulation")]
+            Driver::Simulated(driver) => driver.read(statement).await,
         }
     }
 
@@ -377,6 +391,8 @@ impl Driver {
             Driver::Sqlite(driver) => driver.write(statements).await,
             #[cfg(feature = "libsql")]
             Driver::Libsql(driver) => driver.write(statements).await,
+            #[cfg(feature = "simulation")]
+            Driver::Simulated(driver) => driver.write(statements).await,
         }
     }
 
@@ -386,6 +402,8 @@ impl Driver {
             Driver::Sqlite(driver) => driver.script(text).await,
             #[cfg(feature = "libsql")]
             Driver::Libsql(driver) => driver.script(text).await,
+            #[cfg(feature = "simulation")]
+            Driver::Simulated(driver) => driver.script(text).await,
         }
     }
 
@@ -395,6 +413,8 @@ impl Driver {
             Driver::Sqlite(driver) => driver.tidy().await,
             #[cfg(feature = "libsql")]
             Driver::Libsql(_) => Ok(()),
+            #[cfg(feature = "simulation")]
+            Driver::Simulated(_) => Ok(()),
         }
     }
 
@@ -408,6 +428,8 @@ impl Driver {
             Driver::Sqlite(driver) => driver.acknowledge(revision, remark).await,
             #[cfg(feature = "libsql")]
             Driver::Libsql(_) => Ok(()),
+            #[cfg(feature = "simulation")]
+            Driver::Simulated(_) => Ok(()),
         }
     }
 
@@ -417,6 +439,8 @@ impl Driver {
             Driver::Sqlite(driver) => driver.host(),
             #[cfg(feature = "libsql")]
             Driver::Libsql(_) => Ok(Host::Absent),
+            #[cfg(feature = "simulation")]
+            Driver::Simulated(_) => Ok(Host::Absent),
         }
     }
 
@@ -430,6 +454,8 @@ impl Driver {
             Driver::Sqlite(driver) => driver.wipe_remains(tables).await,
             #[cfg(feature = "libsql")]
             Driver::Libsql(_) => Ok(()),
+            #[cfg(feature = "simulation")]
+            Driver::Simulated(_) => Ok(()),
         }
     }
 
@@ -439,6 +465,8 @@ impl Driver {
             Driver::Sqlite(driver) => driver.close().await,
             #[cfg(feature = "libsql")]
             Driver::Libsql(driver) => driver.close().await,
+            #[cfg(feature = "simulation")]
+            Driver::Simulated(driver) => driver.close().await,
         }
     }
 }

@@ -27,6 +27,8 @@ mod record;
 mod reseal;
 mod restore;
 mod settings;
+#[cfg(feature = "simulation")]
+mod simulated;
 mod snapshot;
 mod sqlite;
 mod standing;
@@ -61,6 +63,10 @@ pub use record::{ChangeRecord, ChangeRow, ChangesQuery, Origin};
 pub use reseal::{NewSeal, Resealing};
 pub use restore::{Existing, RestoreError, RestorePlace, RestoreReport};
 pub use settings::{SqliteSettings, StoreSettings, Synchronous};
+#[cfg(feature = "simulation")]
+pub use simulated::{
+    Cell, Errand, Fate, Fault, SimulatedServer, SimulatedSettings, SimulationError,
+};
 pub use snapshot::{
     ConsumerRow, CounterRow, Extent, FormerToken, Gone, KeyRow, LastNumbers, Snapshot, TierFeature,
     TierRow, read_snapshot,

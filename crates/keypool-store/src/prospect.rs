@@ -105,7 +105,7 @@ impl Source {
         match self {
             Source::File(file) => file.open_for_use(shape).await.map(Driver::Sqlite),
             #[cfg(feature = "libsql")]
-            Source::Server(server) => Ok(Driver::Libsql(server.open_for_use())),
+            Source::Server(server) => Ok(server.open_for_use()),
         }
     }
 
@@ -138,6 +138,8 @@ pub async fn inspect(settings: impl Into<StoreSettings>) -> Result<Prospect, Ope
         StoreSettings::Sqlite(settings) => Source::File(file::take(settings).await?),
         #[cfg(feature = "libsql")]
         StoreSettings::Libsql(settings) => Source::Server(server::call(settings).await?),
+        #[cfg(feature = "simulation")]
+        StoreSettings::Simulated(settings) => Source::Server(server::call_simulated(settings)),
     };
     let (mut source, shape) = look_into(source).await?;
     if shape == Shape::Version(1) {
@@ -161,6 +163,8 @@ pub async fn visit(settings: impl Into<StoreSettings>) -> Result<Prospect, OpenS
         StoreSettings::Sqlite(settings) => Source::File(file::visit(settings).await?),
         #[cfg(feature = "libsql")]
         StoreSettings::Libsql(settings) => Source::Server(server::call(settings).await?),
+        #[cfg(feature = "simulation")]
+        StoreSettings::Simulated(settings) => Source::Server(server::call_simulated(settings)),
     };
     let (source, shape) = look_into(source).await?;
     let path = source.place();
@@ -186,6 +190,8 @@ pub(crate) async fn glance(
         },
         #[cfg(feature = "libsql")]
         StoreSettings::Libsql(settings) => Source::Server(server::call(settings).await?),
+        #[cfg(feature = "simulation")]
+        StoreSettings::Simulated(settings) => Source::Server(server::call_simulated(settings)),
     };
     look_into(source).await.map(Some)
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 #[cfg(feature = "libsql")]
 use crate::libsql::LibsqlSettings;
+#[cfg(feature = "simulation")]
+use crate::simulated::SimulatedSettings;
 
 /// Where a store's database is, and how it is opened.
 #[derive(Clone, Debug)]
@@ -14,6 +16,9 @@ pub enum StoreSettings {
     /// A libSQL database that several replicas may share.
     #[cfg(feature = "libsql")]
     Libsql(LibsqlSettings),
+    /// One that is simulated.
+    #[cfg(feature = "simulation")]
+    Simulated(SimulatedSettings),
 }
 
 /// How a store on a SQLite file is opened.
@@ -44,6 +49,8 @@ impl StoreSettings {
             StoreSettings::Sqlite(file) => file.path.clone(),
             #[cfg(feature = "libsql")]
             StoreSettings::Libsql(server) => PathBuf::from(server.url.to_string()),
+            #[cfg(feature = "simulation")]
+            StoreSettings::Simulated(server) => server.place(),
         }
     }
 }
@@ -58,5 +65,12 @@ impl From<SqliteSettings> for StoreSettings {
 impl From<LibsqlSettings> for StoreSettings {
     fn from(settings: LibsqlSettings) -> StoreSettings {
         StoreSettings::Libsql(settings)
+    }
+}
+
+#[cfg(feature = "simulation")]
+impl From<SimulatedSettings> for StoreSettings {
+    fn from(settings: SimulatedSettings) -> StoreSettings {
+        StoreSettings::Simulated(settings)
     }
 }

@@ -26,11 +26,7 @@ pub(crate) struct DatabaseSettings {
 /// The file's path, or the URL without the token.
 impl fmt::Display for DatabaseSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.store {
-            StoreSettings::Sqlite(file) => write!(f, "{}", file.path.display()),
-            #[cfg(feature = "libsql")]
-            StoreSettings::Libsql(server) => write!(f, "{}", server.url),
-        }
+        write!(f, "{}", self.store.place().display())
     }
 }
 
@@ -44,11 +40,8 @@ impl DatabaseSettings {
     /// The SQLite file, if it is one.
     #[cfg(test)]
     pub(crate) fn file(&self) -> &SqliteSettings {
-        match &self.store {
-            StoreSettings::Sqlite(file) => file,
-            #[cfg(feature = "libsql")]
-            StoreSettings::Libsql(_) => panic!("a database server where a file was expected"),
-        }
+        let StoreSettings::Sqlite(file) = &self.store else { panic!("no file: {self}") };
+        file
     }
 }
 

@@ -482,10 +482,9 @@ mod libsql {
     const BARE_URL: (&str, &str) = ("DATABASE_URL", "libsql://db.example");
 
     fn server(environment: &[(&'static str, &str)]) -> LibsqlSettings {
-        match StoreSettings::from(from_env(environment).unwrap().database) {
-            StoreSettings::Libsql(server) => server,
-            StoreSettings::Sqlite(file) => panic!("a file: {file:?}"),
-        }
+        let settings = StoreSettings::from(from_env(environment).unwrap().database);
+        let StoreSettings::Libsql(server) = settings else { panic!("no server: {settings:?}") };
+        server
     }
 
     fn token(server: &LibsqlSettings) -> Option<&str> {

@@ -73,6 +73,9 @@ impl Live {
             };
             if is_settled {
                 let _ = answer.send(Ok(()));
+            } else if self.is_closing {
+                // The committer may have ended: nobody would tell.
+                let _ = answer.send(Err(Unavailable::Closing));
             } else {
                 self.confirmations.push(answer);
             }

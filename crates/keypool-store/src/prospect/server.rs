@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use keypool_core::Timestamp;
 
-use crate::driver::{DriverError, Row, Statement};
+use crate::driver::{Driver, DriverError, Row, Statement};
 use crate::error::OpenStoreError;
 use crate::libsql::{Libsql, LibsqlSettings};
+#[cfg(feature = "simulation")]
+use crate::simulated::{Simulated, SimulatedSettings};
 
 /// A database on a server that is looked at.
 pub(crate) struct ServerProspect {
     place: PathBuf,
-    driver: Libsql,
+    driver: Driver,
     clock_leeway: Option<Duration>,
 }
 
@@ -20,8 +22,21 @@ pub(crate) struct ServerProspect {
 pub(super) async fn call(settings: LibsqlSettings) -> Result<ServerProspect, OpenStoreError> {
     let place = PathBuf::from(settings.url.to_string());
     match Libsql::new(&settings).await {
-        Ok(driver) => Ok(ServerProspect { place, driver, clock_leeway: settings.clock_leeway }),
+        Ok(driver) => {
+            let driver = Driver::Libsql(driver);
+            Ok(ServerProspect { place, driver, clock_leeway: settings.clock_leeway })
+        }
         Err(source) => Err(OpenStoreError::Access { path: place, source }),
+    }
+}
+
+/// Prepares to call one that is simulated.
+#[cfg(feature = "simulation")]
+pub(super) fn call_simulated(settings: SimulatedSettings) -> ServerProspect {
+    ServerProspect {
+        place: settings.place(),
+        clock_leeway: settings.clock_leeway,
+        driver: Driver::Simulated(Simulated::new(settings)),
     }
 }
 
@@ -52,7 +67,7 @@ impl ServerProspect {
     }
 
     /// The way to use it: the one that it was looked at by.
-    pub(super) fn open_for_use(self) -> Libsql {
+    pub(super) fn open_for_use(self) -> Driver {
         self.driver
     }
 }
