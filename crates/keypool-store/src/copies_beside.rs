@@ -42,13 +42,7 @@ pub enum CopyBesideError {
 /// # Errors
 /// The folder can't be read.
 pub async fn copies_beside(settings: &StoreSettings) -> io::Result<Vec<CopyBeside>> {
-    let file = match settings {
-        StoreSettings::Sqlite(file) => file,
-        #[cfg(feature = "libsql")]
-        StoreSettings::Libsql(_) => return Ok(Vec::new()),
-        #[cfg(feature = "simulation")]
-        StoreSettings::Simulated(_) => return Ok(Vec::new()),
-    };
+    let Some(file) = settings.file() else { return Ok(Vec::new()) };
     let mut copies = Vec::new();
     for path in paths(&file.path)? {
         let values = values(SqliteSettings { path: path.clone(), ..file.clone() }).await;

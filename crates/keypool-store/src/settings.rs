@@ -53,6 +53,17 @@ impl StoreSettings {
             StoreSettings::Simulated(server) => server.place(),
         }
     }
+
+    /// The file, if it is one.
+    pub(crate) fn file(&self) -> Option<&SqliteSettings> {
+        match self {
+            StoreSettings::Sqlite(file) => Some(file),
+            #[cfg(feature = "libsql")]
+            StoreSettings::Libsql(_) => None,
+            #[cfg(feature = "simulation")]
+            StoreSettings::Simulated(_) => None,
+        }
+    }
 }
 
 impl From<SqliteSettings> for StoreSettings {
