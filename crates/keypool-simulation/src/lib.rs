@@ -2,8 +2,8 @@
 //! repeats, replicas that are killed and started again, clocks that are set. The same seed is the same history, to the
 //! millisecond: one thread, tokio's paused clock, one source of chance.
 //!
-//! What must hold is looked at after every grant, past the network by a witness in the database, and once more at the end, when the network
-//! is well again.
+//! What must hold is looked at after every grant and at every write, past the network, by a witness in the database; and
+//! once more at the end, when the network is well again.
 
 mod admin;
 mod chance;

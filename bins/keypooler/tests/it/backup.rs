@@ -145,7 +145,8 @@ fn a_backup_that_is_not_sound_is_told_and_not_restored() {
     let (code, _, error) = report(folder.path(), &["backup", "damaged.db"], &[KEY]);
     assert_eq!((code, error.as_str()), (0, ""));
     let connection = rusqlite::Connection::open(folder.path().join("damaged.db")).unwrap();
-    let flip = "UPDATE keys SET key_value = substr(key_value, 1, length(key_value) - 2) || 'ff' WHERE key_no = 1";
+    let flip = "UPDATE keys SET key_value = substr(key_value, 1, length(key_value) - 1)
+        || iif(substr(key_value, -1) = '0', '1', '0') WHERE key_no = 1";
     connection.execute(flip, []).unwrap();
     connection.close().unwrap();
     let line = ["restore", "damaged.db", "--db", "with-damage.db"];
