@@ -11,7 +11,7 @@ use crate::run::Cargo;
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// How many seeds
-    #[arg(long, default_value_t = 4_000)]
+    #[arg(long, default_value_t = 10_000)]
     seeds: u64,
     /// The first seed
     #[arg(long, default_value_t = 1)]
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 
 impl Default for Arguments {
     fn default() -> Self {
-        Self { seeds: 4_000, from: 1, mutants: false }
+        Self { seeds: 10_000, from: 1, mutants: false }
     }
 }
 

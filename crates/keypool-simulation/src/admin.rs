@@ -99,13 +99,13 @@ fn value(tier: &str, number: u64, version: u64) -> String {
 pub(crate) async fn change_on(world: Arc<World>) {
     while !world.is_over() {
         sleep(world.chance.millis(50, 2_500)).await;
-        let Some((engine, mut kills)) = world.replica().engine() else { continue };
+        let Some((engine, killed)) = world.replica().engine() else { continue };
         let change = change(&world, &engine);
         // What is asked of a replica that is killed stays unknown: the ledger says so already.
         select! {
             biased;
             () = change => {}
-            _ = kills.changed() => {}
+            () = killed.notified() => {}
             () = sleep(LONGEST) => {
                 world.violated("9 (no input hangs)", "a change is not answered".to_owned());
             }

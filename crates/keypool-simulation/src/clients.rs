@@ -37,7 +37,7 @@ pub(crate) async fn draw_on(world: Arc<World>) {
 }
 
 async fn draw_once(world: &World) {
-    let Some((engine, mut kills)) = world.replica().engine() else { return };
+    let Some((engine, killed)) = world.replica().engine() else { return };
     let feature = FEATURES[world.chance.index(FEATURES.len())];
     let consumer = somebody(world);
     let token = consumer.as_ref().map(|id| world.ledger().consumers[id].token.clone());
@@ -46,7 +46,7 @@ async fn draw_once(world: &World) {
     let outcome = select! {
         biased;
         outcome = draw(&engine, token.as_deref(), feature) => outcome,
-        _ = kills.changed() => Outcome::Doubtful,
+        () = killed.notified() => Outcome::Doubtful,
         () = sleep(LONGEST) => {
             world.violated("9 (no input hangs)", format!("a draw of {feature} by {consumer:?} is not answered"));
             Outcome::Doubtful

@@ -1,6 +1,6 @@
 //! Whole histories of a pool from a seed: replicas on one database, clients and an admin, a network that loses, delays and
-//! repeats, replicas that are killed and started again, clocks that are set. One thread, tokio's paused clock, and one source of
-//! chance; identifiers are random all the same, so that now and then two histories of a seed differ.
+//! repeats, replicas that are killed and started again, clocks that are set. The same seed is the same history, to the
+//! millisecond: one thread, tokio's paused clock, one source of chance.
 //!
 //! What must hold is looked at after every grant and at every write, past the network, by a witness in the database; and
 //! once more at the end, when the network is well again.

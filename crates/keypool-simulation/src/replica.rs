@@ -7,7 +7,7 @@ use std::time::Duration;
 use keypool_engine::{
     Clock, Engine, EngineSettings, RuntimeClock, Sealer, SimulatedServer, SimulatedSettings,
 };
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 /// How long an answer of the database is waited for.
@@ -21,13 +21,13 @@ pub(crate) struct Replica {
     /// How far a batch's time of sending may be off the database's clock.
     clock_leeway: Option<Duration>,
     running: Mutex<Option<Running>>,
-    /// How often it was killed: whoever waits for it learns of it.
-    kills: watch::Sender<u64>,
 }
 
 struct Running {
     engine: Engine,
     severed: Arc<AtomicBool>,
+    /// Whoever waits for it when it is killed learns of it, in the order of their asking; a `watch` wakes them in any.
+    killed: Arc<Notify>,
 }
 
 impl Replica {
@@ -36,14 +36,13 @@ impl Replica {
         server: SimulatedServer,
         (clock, clock_leeway): (RuntimeClock, Option<Duration>),
     ) -> Self {
-        let kills = watch::Sender::new(0);
-        Self { number, server, clock, clock_leeway, running: Mutex::new(None), kills }
+        Self { number, server, clock, clock_leeway, running: Mutex::new(None) }
     }
 
-    /// The engine, if it runs, and the way to learn that it was killed.
-    pub(crate) fn engine(&self) -> Option<(Engine, watch::Receiver<u64>)> {
+    /// The engine, if it runs, and what tells that it was killed.
+    pub(crate) fn engine(&self) -> Option<(Engine, Arc<Notify>)> {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.as_ref().map(|running| (running.engine.clone(), self.kills.subscribe()))
+        running.as_ref().map(|running| (running.engine.clone(), Arc::clone(&running.killed)))
     }
 
     /// Tries to start until it runs.
@@ -66,7 +65,7 @@ impl Replica {
             };
             if let Ok(engine) = Engine::open(settings).await {
                 let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-                *running = Some(Running { engine, severed });
+                *running = Some(Running { engine, severed, killed: Arc::default() });
                 return;
             }
             sleep(Duration::from_millis(250)).await;
@@ -76,10 +75,10 @@ impl Replica {
     /// Ends it as `kill -9` does: what it has sent is on its way, and it does nothing more.
     pub(crate) fn kill(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Running { engine, severed }) = running {
+        if let Some(Running { engine, severed, killed }) = running {
             severed.store(true, Ordering::SeqCst);
             drop(engine);
-            self.kills.send_modify(|kills| *kills += 1);
+            killed.notify_waiters();
         }
     }
 

@@ -60,7 +60,7 @@ const CONTRADICTIONS: &str = "
 const EVENT: &str = "
     SELECT k.key_uuid, f.name, c.consumer_uuid, c.consumer_no FROM usage_events AS e
     JOIN keys AS k USING (key_no) JOIN features AS f USING (feature_no) JOIN consumers AS c USING (consumer_no)
-    WHERE e.id = ";
+    WHERE e.id = ?1";
 
 /// Takes its seat.
 pub(crate) fn install(world: &World) {
@@ -69,7 +69,7 @@ pub(crate) fn install(world: &World) {
 
 /// Promise 2: whoever has a grant finds its event.
 pub(crate) fn look_for_event(world: &World, id: i64, grant: &Received) {
-    let found = look(world, &format!("{EVENT}{id}"));
+    let found = look_with(world, EVENT, &[id]);
     let text = |cell: &Cell| match cell {
         Cell::Text(text) => text.clone(),
         Cell::Int(_) | Cell::Null => String::new(),
@@ -104,5 +104,9 @@ pub(crate) fn look_at_writes(world: &World) {
 }
 
 pub(crate) fn look(world: &World, sql: &str) -> Vec<Vec<Cell>> {
-    world.server.look(sql).expect("the schema is today's")
+    look_with(world, sql, &[])
+}
+
+fn look_with(world: &World, sql: &str, numbers: &[i64]) -> Vec<Vec<Cell>> {
+    world.server.look(sql, numbers).expect("the schema is today's")
 }

@@ -1,11 +1,11 @@
 //! One history from its beginning to its end.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use keypool_engine::{Origin, RuntimeClock, SimulatedServer, Timestamp};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -36,19 +36,42 @@ pub(crate) struct World {
     moments: AtomicU64,
 }
 
+/// A database of today's schema with nothing in it: made once, as that takes longer than most else.
+static FRESH: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    runtime().block_on(async {
+        let clock = RuntimeClock::new(Timestamp::from_millis(START_MS));
+        let network = Network::new(1, Chance::of(0));
+        let (time, fates) = (clock.clone(), network);
+        let server = SimulatedServer::new(
+            &[],
+            move || time.now().as_millis(),
+            move |way, errand| fates.fate(way, errand),
+        );
+        let server = server.expect("SQLite opens in memory");
+        let replica = Replica::new(0, server.clone(), (clock, None));
+        replica.start().await;
+        replica.stop().await;
+        server.contents().expect("what is in memory can be read")
+    })
+});
+
 /// Lives a history through.
 #[must_use]
 pub fn simulate(seed: u64) -> History {
-    let runtime = Builder::new_current_thread()
+    let fresh = FRESH.as_slice();
+    runtime().block_on(live(seed, fresh))
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
-        .expect("a runtime without drivers can be made");
-    runtime.block_on(live(seed))
+        .expect("a runtime without drivers can be made")
 }
 
-async fn live(seed: u64) -> History {
-    let world = Arc::new(World::of(seed));
+async fn live(seed: u64, fresh: &[u8]) -> History {
+    let world = Arc::new(World::of(seed, fresh));
     for replica in &world.replicas {
         replica.start().await;
     }
@@ -73,7 +96,7 @@ async fn live(seed: u64) -> History {
 }
 
 impl World {
-    fn of(seed: u64) -> World {
+    fn of(seed: u64, fresh: &[u8]) -> World {
         let chance = Chance::of(seed);
         let count = usize::try_from(chance.between(1, 3)).unwrap_or(1);
         let network = Network::new(count, chance.clone());
@@ -81,6 +104,7 @@ impl World {
         let fates = network.clone();
         let time = server_time.clone();
         let server = SimulatedServer::new(
+            fresh,
             move || server_time.now().as_millis(),
             move |way, errand| fates.fate(way, errand),
         );

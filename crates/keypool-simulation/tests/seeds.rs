@@ -3,7 +3,7 @@
 
 use std::env;
 
-use keypool_simulation::simulate_all;
+use keypool_simulation::{simulate, simulate_all};
 
 /// A number from the environment, or another.
 #[expect(
@@ -20,6 +20,14 @@ fn no_history_breaks_a_promise() {
     let many = simulate_all(from..from + number("KEYPOOL_SIMULATE_SEEDS", 200));
     println!("{many}");
     assert!(many.broken.is_empty(), "{many}");
+}
+
+/// A seed that is told can be looked into.
+#[test]
+fn the_same_seed_is_the_same_history() {
+    for seed in 1..=100 {
+        assert_eq!(simulate(seed), simulate(seed), "seed {seed}");
+    }
 }
 
 /// Histories in which nothing happens would prove nothing.

@@ -102,27 +102,36 @@ pub struct SimulatedSettings {
 }
 
 impl SimulatedServer {
-    /// An empty database whose clock is `now_ms`, in milliseconds since the Unix epoch; `destiny` decides what becomes of each
-    /// request, by the number of its link.
+    /// A database that holds this, or nothing, and whose clock is `now_ms`, in milliseconds since the Unix epoch; `destiny`
+    /// decides what becomes of each request, by the number of its link.
     ///
     /// # Errors
     /// [`SimulationError`] if SQLite can't be had.
     pub fn new(
+        contents: &[u8],
         now_ms: impl Fn() -> i64 + Send + Sync + 'static,
         destiny: impl FnMut(usize, Errand) -> Fate + Send + 'static,
     ) -> Result<SimulatedServer, SimulationError> {
         Ok(SimulatedServer {
-            database: Arc::new(Mutex::new(Database::open(now_ms)?)),
+            database: Arc::new(Mutex::new(Database::open(contents, now_ms)?)),
             destiny: Arc::new(Mutex::new(Box::new(destiny))),
         })
     }
 
-    /// Looks into the database past the network, at once.
+    /// All that the database holds, as a file would.
+    ///
+    /// # Errors
+    /// [`SimulationError`] if SQLite refuses.
+    pub fn contents(&self) -> Result<Vec<u8>, SimulationError> {
+        self.database().contents()
+    }
+
+    /// Looks into the database past the network, at once; `numbers` are the statement's parameters.
     ///
     /// # Errors
     /// [`SimulationError`] if SQLite refuses the statement.
-    pub fn look(&self, sql: &str) -> Result<Vec<Vec<Cell>>, SimulationError> {
-        self.database().look(sql)
+    pub fn look(&self, sql: &str, numbers: &[i64]) -> Result<Vec<Vec<Cell>>, SimulationError> {
+        self.database().look(sql, numbers)
     }
 
     /// Runs statements past the network, at once.

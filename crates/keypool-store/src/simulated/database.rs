@@ -2,7 +2,7 @@
 
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{Value as SqlValue, ValueRef};
-use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, params_from_iter};
 
 use crate::driver::{DriverError, Row, Statement, Touches, Value};
 
@@ -33,13 +33,17 @@ pub(super) struct Database {
 
 impl Database {
     pub(super) fn open(
+        contents: &[u8],
         now_ms: impl Fn() -> i64 + Send + Sync + 'static,
     ) -> Result<Database, SimulationError> {
         // One thread has it: see the mutex around this.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_in_memory_with_flags(flags)?;
+        let mut connection = Connection::open_in_memory_with_flags(flags)?;
+        if !contents.is_empty() {
+            connection.deserialize_read_exact(MAIN_DB, contents, contents.len(), false)?;
+        }
         connection.execute_batch("PRAGMA foreign_keys = ON")?;
         connection.set_prepared_statement_cache_capacity(256);
         // All that the schema asks the calendar is what time it is.
@@ -56,13 +60,22 @@ impl Database {
         Ok(Database { connection })
     }
 
-    pub(super) fn look(&self, sql: &str) -> Result<Vec<Vec<Cell>>, SimulationError> {
+    pub(super) fn contents(&self) -> Result<Vec<u8>, SimulationError> {
+        Ok(self.connection.serialize(MAIN_DB)?.to_vec())
+    }
+
+    pub(super) fn look(
+        &self,
+        sql: &str,
+        numbers: &[i64],
+    ) -> Result<Vec<Vec<Cell>>, SimulationError> {
         let cell = |value| match value {
             Value::Null => Cell::Null,
             Value::Int(number) => Cell::Int(number),
             Value::Text(text) => Cell::Text(text),
         };
-        let rows = self.rows(sql, &[])?;
+        let numbers: Vec<Value> = numbers.iter().copied().map(Value::Int).collect();
+        let rows = self.rows(sql, &numbers)?;
         Ok(rows.into_iter().map(|row| row.into_iter().map(cell).collect()).collect())
     }
 
@@ -99,7 +112,10 @@ impl Database {
         &self,
         work: impl FnOnce() -> Result<(), DriverError>,
     ) -> Result<(), DriverError> {
-        let run = |text: &str| self.connection.execute_batch(text).map_err(driver_error);
+        let run = |text: &str| {
+            let done = self.connection.prepare_cached(text).and_then(|mut it| it.execute([]));
+            done.map(drop).map_err(driver_error)
+        };
         run("BEGIN IMMEDIATE")?;
         match work() {
             Ok(()) => run("COMMIT"),
