@@ -9,7 +9,7 @@ use crate::config::Settings;
 use crate::copy;
 use crate::flags::BackupFlags;
 use crate::progress::Progress;
-use crate::report::{self, Form};
+use crate::report;
 
 /// Writes the backup, and tells of it.
 pub(crate) async fn backup(settings: Settings, flags: &BackupFlags) -> anyhow::Result<()> {
@@ -25,7 +25,7 @@ pub(crate) async fn backup(settings: Settings, flags: &BackupFlags) -> anyhow::R
         bytes: backup.bytes,
         schema_version: backup.schema_version,
     };
-    report::print(&report, Form::of(flags.json))
+    report::print(&report, flags.report.form())
 }
 
 #[derive(Debug, Serialize)]

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::config::{DatabaseSettings, Settings};
 use crate::exit::Outcome;
 use crate::flags::ImportFlags;
-use crate::report::{self, Form};
+use crate::report;
 
 /// A file of keys may be so long, as the body of a request may.
 const MOST_BYTES: usize = 32 * 1_024 * 1_024;
@@ -63,7 +63,7 @@ pub(crate) async fn import(settings: Settings, flags: &ImportFlags) -> anyhow::R
         report = added?;
         left?;
     }
-    report::print(&report, Form::of(flags.json))?;
+    report::print(&report, flags.report.form())?;
     Ok(if report.refused == 0 { Outcome::Done } else { Outcome::Amiss })
 }
 

@@ -123,7 +123,7 @@ async fn carry_out(task: Task, handed_over: HandedOver) -> anyhow::Result<Outcom
         Task::Reseal(settings, flags) => return reseal::reseal(*settings, &flags).await,
         Task::Copy(settings, form) => copy::copy(settings, form).await?,
         Task::Health(server, flags) => {
-            return health::health(server, flags.question(), Form::of(flags.json)).await;
+            return health::health(server, flags.question(), flags.report.form()).await;
         }
         Task::Token => token::token()?,
         Task::Completions(shell) => {
@@ -146,7 +146,7 @@ impl Task {
                 Self::Serve(Box::new(Settings::read(&sources)?), flags)
             }
             Command::Migrate(flags) => Self::Migrate(settings(&flags.shared)?, flags),
-            Command::Verify(flags) => Self::Verify(settings(&flags.shared)?, Form::of(flags.json)),
+            Command::Verify(flags) => Self::Verify(settings(&flags.shared)?, flags.report.form()),
             Command::Backup(flags) => Self::Backup(settings(&flags.shared)?, flags),
             Command::Restore(flags) => Self::Restore(settings(&flags.shared)?, flags),
             Command::Export(flags) => {
@@ -165,7 +165,7 @@ impl Task {
                 let settings = reseal::settings(*settings(&flags.shared)?)?;
                 Self::Reseal(Box::new(settings), flags)
             }
-            Command::Copy(flags) => Self::Copy(read_copy(&flags)?, Form::of(flags.json)),
+            Command::Copy(flags) => Self::Copy(read_copy(&flags)?, flags.report.form()),
             Command::Health(flags) => {
                 let sources = sources(&flags.general, flags.settings(), Mode::Command)?;
                 Self::Health(Reached::read(&sources)?, flags)

@@ -9,11 +9,11 @@ use serde::Serialize;
 use crate::config::{DatabaseSettings, Settings};
 use crate::exit::Outcome;
 use crate::flags::MigrateFlags;
-use crate::report::{self, Form};
+use crate::report;
 
 /// Brings the database to this version's schema and ends, or only tells how far it is.
 pub(crate) async fn migrate(settings: Settings, flags: &MigrateFlags) -> anyhow::Result<Outcome> {
-    let form = Form::of(flags.json);
+    let form = flags.report.form();
     let database = settings.database.clone();
     let before = status_of(&database).await?;
     if flags.status {

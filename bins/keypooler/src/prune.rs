@@ -14,7 +14,7 @@ use self::archive::Archive;
 use crate::config::{ConfigError, Settings};
 use crate::flags::PruneFlags;
 use crate::progress::Progress;
-use crate::report::{self, Form};
+use crate::report;
 
 impl PruneFlags {
     /// The moment that is named, as of now.
@@ -61,7 +61,7 @@ pub(crate) async fn prune(
         last: pruned.last.map(times::to_the_millisecond),
         archive: flags.archive,
     };
-    report::print(&report, Form::of(flags.json))
+    report::print(&report, flags.report.form())
 }
 
 /// What is told.

@@ -11,7 +11,7 @@ use crate::config::{ConfigError, PlainText, Settings};
 use crate::exit::Outcome;
 use crate::flags::ResealFlags;
 use crate::progress::Progress;
-use crate::report::{self, Form};
+use crate::report;
 use crate::values_told::Values;
 
 /// How often the log is told how far it is.
@@ -38,7 +38,7 @@ pub(crate) async fn reseal(settings: Settings, flags: &ResealFlags) -> anyhow::R
     let resealed = if flags.check { None } else { Some(seal(store.clone(), &sealer).await?) };
     let sealed = keypool_engine::check_seals(store, &sealer).await?;
     let report = Report::of(database, resealed, &sealed);
-    report::print(&report, Form::of(flags.json))?;
+    report::print(&report, flags.report.form())?;
     Ok(if report.sound { Outcome::Done } else { Outcome::Amiss })
 }
 

@@ -10,12 +10,12 @@ use crate::config::Settings;
 use crate::exit::Outcome;
 use crate::flags::RestoreFlags;
 use crate::progress::Progress;
-use crate::report::{self, Form};
+use crate::report;
 use crate::{copy, verify};
 
 /// Restores the backup, and tells of it; or tells what is amiss with it.
 pub(crate) async fn restore(settings: Settings, flags: RestoreFlags) -> anyhow::Result<Outcome> {
-    let form = Form::of(flags.json);
+    let form = flags.report.form();
     let database = settings.database.to_string();
     let sealer = settings.encryption.sealer();
     let existing = if flags.replace { Existing::KeepAside } else { Existing::Refuse };
