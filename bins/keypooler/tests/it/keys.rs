@@ -253,3 +253,20 @@ fn without_values_everything_is_listed_and_none_is_told() {
     assert_eq!(code, 1);
     assert!(error.contains("there is no database none.db"), "{error}");
 }
+
+/// A list that is kept must not lack keys in silence.
+#[test]
+fn an_export_of_values_that_do_not_open_is_told_by_its_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path());
+    let added =
+        server.request("POST", "/admin/keys", Some(ADMIN_TOKEN), Some(&sample().to_string()));
+    assert_eq!(added.status, 201, "{}", added.body);
+    let (code, out, _) = said(folder.path(), &["export", "--with-values"]);
+    assert_eq!(code, 0, "{out}");
+    let other = ("ENCRYPTION_KEY", "ff".repeat(32));
+    for line in [&["export", "--with-values"][..], &["export", "--with-values", "--output", "a"]] {
+        let output = run(folder.path(), line, &[(other.0, &other.1)]);
+        assert_eq!(output.status.code(), Some(3), "{output:?}");
+    }
+}

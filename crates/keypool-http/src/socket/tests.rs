@@ -1,4 +1,4 @@
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter, DuplexStream, duplex};
 
 use super::*;
 
@@ -177,4 +177,18 @@ async fn without_limits_it_waits_for_ever() {
     let day = Duration::from_secs(86_400);
     assert!(tokio::time::timeout(day, socket.read_u8()).await.is_err());
     assert!(tokio::time::timeout(day, socket.write_all(&[0; 1000])).await.is_err());
+}
+
+/// As over TLS, where the end is something to be written.
+#[tokio::test(start_paused = true)]
+async fn the_end_has_the_time_of_writing() {
+    let (near, _far) = duplex(64);
+    let connection = Connection { peer: Source::Process, progress: Progress::new(Instant::now()) };
+    let mut socket = Socket::new(BufWriter::new(near), Arc::new(settings()), &connection);
+    socket.write_all(&[0; 64]).await.unwrap();
+    socket.flush().await.unwrap();
+    socket.write_all(b"the last").await.unwrap();
+    let start = Instant::now();
+    let error = socket.shutdown().await.expect_err("nobody reads");
+    assert_eq!((error.kind(), start.elapsed().as_secs()), (io::ErrorKind::TimedOut, 5));
 }
