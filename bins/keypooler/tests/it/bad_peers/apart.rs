@@ -1,6 +1,7 @@
 //! Rows of the table in docs/http.md whose peers take all that there is of something: each has a server of its own.
 
 use std::net::TcpStream;
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
@@ -51,11 +52,15 @@ fn comes_without_descriptors() -> String {
     let peer = stage.peer([127, 0, 0, 2]);
     let mut newcomers: Vec<TcpStream> = (0..NEWCOMERS).map(|_| peer.connect()).collect();
     newcomers.iter_mut().for_each(|stream| send(stream, HEALTH));
-    // Who has a connection is served all the while.
-    good.draw_often();
-    for stream in &mut newcomers {
-        assert!(answer(stream).expect("it is served").starts_with("HTTP/1.1 200 "));
-    }
+    // Who has a connection and uses it is served all the while.
+    thread::scope(|scope| {
+        let answers = scope.spawn(|| {
+            for stream in &mut newcomers {
+                assert!(answer(stream).expect("it is served").starts_with("HTTP/1.1 200 "));
+            }
+        });
+        good.draw_while(|| !answers.is_finished());
+    });
     assert_eq!(ask(&mut newcomers[0], HEALTH), None, "it gave way");
 
     limit(before);
