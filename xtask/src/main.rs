@@ -10,6 +10,7 @@ mod operate;
 mod release;
 mod run;
 mod simulate;
+mod torture;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -36,6 +37,8 @@ enum Task {
     Contract,
     /// Live through histories of replicas on one database, with faults, from seeds
     Simulate(simulate::Arguments),
+    /// Kill the release binary at each write, let its writes fail and stop it, under load (needs strace)
+    Torture,
     /// Measure the release binary under load, beside bare hyper
     Bench(bench::Arguments),
     /// Build what is released: a static binary, the archive and the Debian package with it, checksums
@@ -63,6 +66,7 @@ fn main() -> anyhow::Result<ExitCode> {
             }
         }
         Task::Simulate(arguments) => simulate::simulate(&arguments)?,
+        Task::Torture => torture::torture()?,
         Task::Bench(arguments) => bench::bench(arguments)?,
         Task::Dist(arguments) => dist::dist(arguments)?,
         Task::Release(arguments) => release::release(&arguments)?,

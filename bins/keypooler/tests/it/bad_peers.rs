@@ -14,7 +14,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::{ADMIN_TOKEN, Server};
+use crate::support::{ADMIN_TOKEN, Server, is_long};
 use good::{Good, Latencies};
 use peer::Peer;
 
@@ -177,9 +177,4 @@ fn assert_hardly_noticed(mut compare: impl FnMut(u8) -> (Latencies, Latencies)) 
         }
     }
     panic!("a good client notices:\n{figures}");
-}
-
-#[expect(clippy::disallowed_methods, reason = "asked for by who runs the tests")]
-fn is_long() -> bool {
-    std::env::var_os("KEYPOOL_TEST_LONG").is_some()
 }

@@ -29,3 +29,4 @@ mod sockets;
 mod supervised;
 mod support;
 mod tls;
+mod torture;

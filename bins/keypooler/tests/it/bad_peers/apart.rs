@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
-use super::good::{Good, now};
+use super::good::Good;
 use super::peer::{HEALTH, answer, ask, send};
 use super::{A_PAGES_AGE, Stage};
+use crate::support::now;
 
 /// Where no connection can be accepted, the server waits for so long before it tries again.
 const PAUSE: Duration = Duration::from_millis(50);

@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::support::{ADMIN_TOKEN, Connection};
+use crate::support::{ADMIN_TOKEN, Connection, now};
 
 /// So many draws tell something of the slowest hundredth.
 const OFTEN: usize = 1_000;
@@ -76,9 +76,4 @@ impl fmt::Display for Latencies {
         let (median, p99) = (self.percentile(50), self.percentile(99));
         write!(f, "{} draws, median {median:?}, 99th percentile {p99:?}", self.0.len())
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "measures how long draws take")]
-pub(super) fn now() -> Instant {
-    Instant::now()
 }

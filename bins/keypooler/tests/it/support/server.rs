@@ -105,17 +105,35 @@ impl Server {
         server
     }
 
+    /// Starts what a command runs, and waits until it listens; nothing if it ends before.
+    pub(crate) fn try_start_by(command: Command) -> Option<Self> {
+        Self::spawn(command, Hearing::All).listening().ok()
+    }
+
+    /// Itself once it listens, or all that it wrote where it ended before.
+    fn listening(mut self) -> Result<Self, String> {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    if let Some(address) = address_in(&line) {
+                        self.address = seen_from_here(address);
+                        return Ok(self);
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(self.log()),
+                Err(RecvTimeoutError::Timeout) => panic!("it does not start:\n{}", self.log()),
+            }
+        }
+    }
+
     fn start_heard(
         folder: &Path,
         arguments: &[&str],
         environment: &[(&str, &str)],
         hearing: Hearing,
     ) -> Self {
-        let mut server = Self::spawn(command(folder, arguments, environment), hearing);
-        let listening = server.wait_for_line(|line| address_in(line).is_some());
-        let address = address_in(&listening).expect("the line was chosen for its address");
-        server.address = seen_from_here(address);
-        server
+        let server = Self::spawn(command(folder, arguments, environment), hearing);
+        server.listening().unwrap_or_else(|log| panic!("it does not start:\n{log}"))
     }
 
     /// Spawns it, wherever it may listen.
@@ -183,6 +201,14 @@ impl Server {
         self.signal(Signal::TERM);
     }
 
+    /// The same, where it may be gone already.
+    pub(crate) fn terminate_if_it_runs(&mut self) {
+        if self.child.try_wait().expect("a child can be asked").is_none() {
+            // It may go in this moment.
+            let _ = try_signal(self.id(), Signal::TERM);
+        }
+    }
+
     /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
@@ -232,8 +258,12 @@ impl Drop for Server {
 }
 
 fn signal(id: u32, signal: Signal) {
+    try_signal(id, signal).expect("the process still runs");
+}
+
+fn try_signal(id: u32, signal: Signal) -> rustix::io::Result<()> {
     let id = i32::try_from(id).ok().and_then(Pid::from_raw);
-    kill_process(id.expect("a process has an id"), signal).expect("the process still runs");
+    kill_process(id.expect("a process has an id"), signal)
 }
 
 /// How long what the server writes is read.
