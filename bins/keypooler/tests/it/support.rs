@@ -4,7 +4,7 @@ mod http;
 mod server;
 
 pub(crate) use http::{Answer, Connection};
-pub(crate) use server::{Running, Server, command, run};
+pub(crate) use server::{Running, Server, command, run, usual_command};
 
 /// An admin token long enough to give no warning.
 pub(crate) const ADMIN_TOKEN: &str = "admin-token-for-socket-tests";

@@ -1,8 +1,10 @@
-//! Promises 1, 2 and 3 where the file system or the machine fails: the binary is killed at each write, flush and truncate, and
-//! its writes fail for a while, as `strace` has it. A ledger that the clients keep is held against what is on record.
+//! Promises 1, 2 and 3 where the file system or the machine fails: the binary is killed at each write, flush and truncate,
+//! its writes fail for a while, as `strace` has it, and its file is damaged. A ledger that the clients keep is held against
+//! what is on record.
 //!
-//! Without `strace`, or where it may not trace, these tests say so and pass.
+//! Without `strace`, or where it may not trace, tests that need it say so and pass.
 
+mod damage;
 mod kill_points;
 mod ledger;
 mod outages;

@@ -24,6 +24,11 @@ pub(crate) fn command(folder: &Path, arguments: &[&str], environment: &[(&str, &
     command
 }
 
+/// The binary, about to serve on a free port of 127.0.0.1.
+pub(crate) fn usual_command(folder: &Path) -> Command {
+    command(folder, &[], &completed(&[]))
+}
+
 /// Runs the binary to its end: for what does not serve.
 pub(crate) fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = command(folder, arguments, environment);
@@ -105,9 +110,9 @@ impl Server {
         server
     }
 
-    /// Starts what a command runs, and waits until it listens; nothing if it ends before.
-    pub(crate) fn try_start_by(command: Command) -> Option<Self> {
-        Self::spawn(command, Hearing::All).listening().ok()
+    /// Starts what a command runs, and waits until it listens; all that it wrote if it ends before.
+    pub(crate) fn try_start_by(command: Command) -> Result<Self, String> {
+        Self::spawn(command, Hearing::All).listening()
     }
 
     /// Itself once it listens, or all that it wrote where it ended before.

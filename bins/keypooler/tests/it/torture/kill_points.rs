@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use super::ledger::{CLIENTS, Ledger, Watch, set_up, verify};
 use super::{can_trace, tell};
-use crate::support::{ADMIN_TOKEN, Server, command, is_long};
+use crate::support::{Server, is_long, usual_command};
 
 const KEYS: usize = 2;
 const BUDGET: usize = 12;
@@ -43,8 +43,8 @@ fn killed_at(calls: &str, point: usize) -> Option<usize> {
     let folder = tempfile::tempdir().unwrap();
     let mut ledger = Ledger::default();
     let was_killed = match Server::try_start_by(traced(folder.path(), calls, point)) {
-        None => true,
-        Some(mut server) => {
+        Err(_) => true,
+        Ok(mut server) => {
             if set_up(&server, KEYS, BUDGET) {
                 ledger.draw(server.address, &Watch::default());
             }
@@ -67,17 +67,14 @@ fn killed_at(calls: &str, point: usize) -> Option<usize> {
     was_killed.then(|| ledger.granted())
 }
 
-/// The binary as it is started elsewhere, under a tracer that kills it.
+/// The binary under a tracer that kills it.
 fn traced(folder: &Path, calls: &str, point: usize) -> Command {
-    let environment =
-        [("ADMIN_TOKEN", ADMIN_TOKEN), ("SERVER_HOST", "127.0.0.1"), ("SERVER_PORT", "0")];
-    let plain = command(folder, &[], &environment);
+    let plain = usual_command(folder);
     let mut traced = Command::new("strace");
     // The tracer is the grandchild, so that what is started is the server itself.
-    traced.args(["-D", "-f", "-qq", "-o", "/dev/null"]);
-    traced.args(["-e", &format!("trace={calls}")]);
+    traced.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
     traced.args(["-e", &format!("inject={calls}:signal=SIGKILL:when={point}")]);
-    traced.arg(plain.get_program()).current_dir(folder).env_clear();
-    traced.envs(environment).stdin(Stdio::null());
+    traced.arg(plain.get_program()).current_dir(folder).env_clear().stdin(Stdio::null());
+    traced.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
     traced
 }
