@@ -7,7 +7,6 @@ use std::ops::Range;
 
 use super::ledger::set_up;
 use super::tell;
-use crate::kill::all_events;
 use crate::support::{ADMIN_TOKEN, Server, is_long, run, usual_command};
 
 const PAGE: usize = 4096;
@@ -89,13 +88,14 @@ fn serve(server: &Server, number: u64) -> Outcome {
             _ => panic!("{number}: {} {}\n{}", answer.status, answer.body, server.log()),
         }
     }
-    let page = server.request("GET", "/admin/usage?limit=1", Some(ADMIN_TOKEN), None);
-    assert!(matches!(page.status, 200 | 503), "{number}: {} {}", page.status, page.body);
-    if outcome == Outcome::Served
-        && server.request("GET", "/admin/usage?limit=1000", Some(ADMIN_TOKEN), None).status == 200
-    {
-        let events = all_events(server);
-        assert!(granted.iter().all(|id| events.contains(id)), "{number}: not on record");
+    // A page of the file in the place of another may list an event twice: what counts is that it is there.
+    let page = server.request("GET", "/admin/usage?limit=1000", Some(ADMIN_TOKEN), None);
+    match page.status {
+        200 if outcome == Outcome::Served => {
+            assert!(granted.iter().all(|id| page.body.contains(id)), "{number}: not on record");
+        }
+        200 | 503 => {}
+        _ => panic!("{number}: {} {}\n{}", page.status, page.body, server.log()),
     }
     assert!(!server.log().contains("panicked"), "{number}: {}", server.log());
     outcome
@@ -109,7 +109,8 @@ fn damaged(mut file: Vec<u8>, number: u64) -> Vec<u8> {
         // Some bytes of a page, often of its head.
         0 => {
             for byte in 0..8 {
-                let at = page + chance(number, byte, 0..if number % 2 == 0 { 16 } else { PAGE });
+                let at = page
+                    + chance(number, byte, 0..if number.is_multiple_of(2) { 16 } else { PAGE });
                 file[at] = u8::try_from(chance(number, byte + 100, 0..256)).unwrap();
             }
         }
