@@ -43,7 +43,7 @@ static FRESH: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let network = Network::new(1, Chance::of(0));
         let (time, fates) = (clock.clone(), network);
         let server = SimulatedServer::new(
-            &[],
+            None,
             move || time.now().as_millis(),
             move |way, errand| fates.fate(way, errand),
         );
@@ -104,7 +104,7 @@ impl World {
         let fates = network.clone();
         let time = server_time.clone();
         let server = SimulatedServer::new(
-            fresh,
+            Some(fresh),
             move || server_time.now().as_millis(),
             move |way, errand| fates.fate(way, errand),
         );
@@ -164,11 +164,14 @@ impl World {
         self.history().violations.push(Violation { promise, what });
     }
 
-    /// Goes into the history's print.
+    /// Goes into the history's print, with the time.
     pub(crate) fn note(&self, number: u64) {
+        let now = self.now_ms().unsigned_abs();
         let mut history = self.history();
-        // FNV-1a: http://www.isthe.com/chongo/tech/comp/fnv/
-        history.print = (history.print ^ number).wrapping_mul(0x0100_0000_01b3);
+        for number in [number, now] {
+            // FNV-1a: http://www.isthe.com/chongo/tech/comp/fnv/
+            history.print = (history.print ^ number).wrapping_mul(0x0100_0000_01b3);
+        }
     }
 }
 

@@ -108,7 +108,7 @@ impl SimulatedServer {
     /// # Errors
     /// [`SimulationError`] if SQLite can't be had.
     pub fn new(
-        contents: &[u8],
+        contents: Option<&[u8]>,
         now_ms: impl Fn() -> i64 + Send + Sync + 'static,
         destiny: impl FnMut(usize, Errand) -> Fate + Send + 'static,
     ) -> Result<SimulatedServer, SimulationError> {

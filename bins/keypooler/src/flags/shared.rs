@@ -30,7 +30,7 @@ pub(crate) struct GeneralFlags {
     pub(crate) log_format: Option<String>,
 }
 
-/// Flags of every command that reports.
+/// Flags of every command that reports, but of `export`, which reports only where the keys go to a file.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct ReportFlags {
     /// Report as one JSON object

@@ -10,8 +10,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::kill::{all_events, keys};
-use crate::support::{ADMIN_TOKEN, Connection, Server, run};
+use crate::support::{ADMIN_TOKEN, Connection, Server, all_events, keys, run};
 
 const CLIENTS: usize = 8;
 const KEY: (&str, &str) =

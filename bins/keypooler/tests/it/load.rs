@@ -7,8 +7,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::kill::{all_events, keys};
-use crate::support::{ADMIN_TOKEN, Connection, Server};
+use crate::support::{ADMIN_TOKEN, Connection, Server, all_events, keys};
 
 const CLIENTS: usize = 32;
 const KEYS: usize = 5;

@@ -15,7 +15,6 @@ mod copy;
 mod development;
 mod health;
 mod keys;
-mod kill;
 mod load;
 mod migration;
 mod moving_over;

@@ -10,8 +10,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::kill::{all_events, keys};
-use crate::support::{ADMIN_TOKEN, Connection, Server, run};
+use crate::support::{ADMIN_TOKEN, Connection, Server, all_events, keys, run};
 
 /// Old events, of which a transaction takes 4,000.
 const OLD: u64 = 60_000;

@@ -1,9 +1,11 @@
 //! Starts the binary in a folder of its own, talks to it, and ends it by its id, whatever happens.
 
 mod http;
+mod records;
 mod server;
 
 pub(crate) use http::{Answer, Connection};
+pub(crate) use records::{all_events, keys};
 pub(crate) use server::{Running, Server, command, run, usual_command};
 
 /// An admin token long enough to give no warning.

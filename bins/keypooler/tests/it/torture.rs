@@ -1,34 +1,26 @@
-//! Promises 1, 2 and 3 where the file system or the machine fails: the binary is killed at each write, flush and truncate,
-//! its writes fail for a while, as `strace` has it, and its file is damaged. A ledger that the clients keep is held against
+//! Promises 1, 2 and 3 where the machine fails: the binary is killed at moments of chance and at each write, flush and
+//! truncate, it is stopped, its writes fail for a while, and its file is damaged. A ledger that clients keep is held against
 //! what is on record.
 //!
-//! Without `strace`, or where it may not trace, tests that need it say so and pass.
+//! Tests that need `strace` pass without having tried anything where it is not installed or may not trace; under
+//! `KEYPOOL_TEST_LONG` they fail there.
 
 mod damage;
 mod kill_points;
 mod ledger;
 mod outages;
+mod signals;
+mod tracer;
 
-use std::process::{Command, Stdio};
+use std::path::Path;
 
-/// Whether `strace` is there and may trace; says so if not.
-fn can_trace() -> bool {
-    let mut command = Command::new("strace");
-    command.args(["-D", "-f", "-qq", "-e", "trace=write", "-o", "/dev/null", "true"]);
-    let can = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !can {
-        skipped("strace is not installed, or may not trace");
-    }
-    can
-}
+use crate::support::{ADMIN_TOKEN, run};
 
-#[expect(clippy::print_stderr, reason = "for who runs the tests: nothing was tried")]
-fn skipped(why: &str) {
-    eprintln!("skipped: {why}");
+/// Runs `keypooler verify` on the pool in a folder, which must find nothing.
+fn verify(folder: &Path) {
+    let report = run(folder, &["verify"], &[("ADMIN_TOKEN", ADMIN_TOKEN)]);
+    let said = String::from_utf8_lossy(&report.stdout);
+    assert!(report.status.success(), "{said}{}", String::from_utf8_lossy(&report.stderr));
 }
 
 #[expect(clippy::print_stderr, reason = "figures for who asks for them, with --nocapture")]

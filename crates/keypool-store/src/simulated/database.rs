@@ -33,7 +33,7 @@ pub(super) struct Database {
 
 impl Database {
     pub(super) fn open(
-        contents: &[u8],
+        contents: Option<&[u8]>,
         now_ms: impl Fn() -> i64 + Send + Sync + 'static,
     ) -> Result<Database, SimulationError> {
         // One thread has it: see the mutex around this.
@@ -41,7 +41,7 @@ impl Database {
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_in_memory_with_flags(flags)?;
-        if !contents.is_empty() {
+        if let Some(contents) = contents {
             connection.deserialize_read_exact(MAIN_DB, contents, contents.len(), false)?;
         }
         connection.execute_batch("PRAGMA foreign_keys = ON")?;

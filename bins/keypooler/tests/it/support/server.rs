@@ -1,5 +1,6 @@
 //! The binary as a process.
 
+use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -24,9 +25,9 @@ pub(crate) fn command(folder: &Path, arguments: &[&str], environment: &[(&str, &
     command
 }
 
-/// The binary, about to serve on a free port of 127.0.0.1.
-pub(crate) fn usual_command(folder: &Path) -> Command {
-    command(folder, &[], &completed(&[]))
+/// The binary, about to serve on a free port of 127.0.0.1. What `environment` sets goes before that.
+pub(crate) fn usual_command(folder: &Path, environment: &[(&str, &str)]) -> Command {
+    command(folder, &[], &completed(environment))
 }
 
 /// Runs the binary to its end: for what does not serve.
@@ -86,12 +87,12 @@ impl Server {
     /// Starts it on a free port of 127.0.0.1, with its working directory in `folder`, and waits until
     /// it listens. What `environment` sets goes before that.
     pub(crate) fn start(folder: &Path, environment: &[(&str, &str)]) -> Self {
-        Self::start_heard(folder, &[], &completed(environment), Hearing::All)
+        Self::started(usual_command(folder, environment), Hearing::All)
     }
 
     /// The same, and closes its standard output once it listens.
     pub(crate) fn start_unheard(folder: &Path, environment: &[(&str, &str)]) -> Self {
-        Self::start_heard(folder, &[], &completed(environment), Hearing::UntilItListens)
+        Self::started(usual_command(folder, environment), Hearing::UntilItListens)
     }
 
     /// Starts it with these arguments and nothing but this environment, and waits until it listens.
@@ -100,7 +101,7 @@ impl Server {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Self {
-        Self::start_heard(folder, arguments, environment, Hearing::All)
+        Self::started(command(folder, arguments, environment), Hearing::All)
     }
 
     /// Starts what a command runs, and waits until it serves, wherever that is.
@@ -110,13 +111,13 @@ impl Server {
         server
     }
 
-    /// Starts what a command runs, and waits until it listens; all that it wrote if it ends before.
-    pub(crate) fn try_start_by(command: Command) -> Result<Self, String> {
+    /// Starts what a command runs, and waits until it listens, if it does not end before.
+    pub(crate) fn try_start_by(command: Command) -> Result<Self, Ended> {
         Self::spawn(command, Hearing::All).listening()
     }
 
-    /// Itself once it listens, or all that it wrote where it ended before.
-    fn listening(mut self) -> Result<Self, String> {
+    /// Itself once it listens, if it does not end before.
+    fn listening(mut self) -> Result<Self, Ended> {
         loop {
             match self.lines.recv_timeout(PATIENCE) {
                 Ok(line) => {
@@ -125,20 +126,15 @@ impl Server {
                         return Ok(self);
                     }
                 }
-                Err(RecvTimeoutError::Disconnected) => return Err(self.log()),
+                Err(RecvTimeoutError::Disconnected) => return Err(self.end()),
                 Err(RecvTimeoutError::Timeout) => panic!("it does not start:\n{}", self.log()),
             }
         }
     }
 
-    fn start_heard(
-        folder: &Path,
-        arguments: &[&str],
-        environment: &[(&str, &str)],
-        hearing: Hearing,
-    ) -> Self {
-        let server = Self::spawn(command(folder, arguments, environment), hearing);
-        server.listening().unwrap_or_else(|log| panic!("it does not start:\n{log}"))
+    fn started(command: Command, hearing: Hearing) -> Self {
+        let server = Self::spawn(command, hearing);
+        server.listening().unwrap_or_else(|ended| panic!("it does not start: {ended}"))
     }
 
     /// Spawns it, wherever it may listen.
@@ -243,6 +239,16 @@ impl Server {
 
     /// Waits for its end and gives its exit code, if no signal ended it.
     pub(crate) fn wait(&mut self) -> Option<i32> {
+        self.wait_for_status().code()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(mut self) -> Ended {
+        let status = self.wait_for_status();
+        Ended { status, log: self.log() }
+    }
+
+    fn wait_for_status(&mut self) -> ExitStatus {
         loop {
             match self.lines.recv_timeout(PATIENCE) {
                 Ok(_) => {}
@@ -250,7 +256,7 @@ impl Server {
                 Err(RecvTimeoutError::Timeout) => panic!("it does not end:\n{}", self.log()),
             }
         }
-        self.child.wait().expect("a child can be waited for").code()
+        self.child.wait().expect("a child can be waited for")
     }
 }
 
@@ -259,6 +265,20 @@ impl Drop for Server {
         // Both fail only where it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A server that is no more.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    /// All that it wrote, standard output and error.
+    pub(crate) log: String,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}", self.status, self.log)
     }
 }
 
