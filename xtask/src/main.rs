@@ -37,7 +37,7 @@ enum Task {
     Contract,
     /// Live through histories of replicas on one database, with faults, from seeds
     Simulate(simulate::Arguments),
-    /// Kill the release binary at each write, let its writes fail and stop it, under load (needs strace)
+    /// Kill the release binary at its writes, let them fail, stop it and damage its database (needs strace)
     Torture,
     /// Measure the release binary under load, beside bare hyper
     Bench(bench::Arguments),
