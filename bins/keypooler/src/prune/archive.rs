@@ -67,7 +67,7 @@ struct Known {
 impl Archive {
     /// Opens an archive, or begins one that its owner alone can read.
     pub(super) fn open(path: &Path) -> Result<Self, ArchiveError> {
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
@@ -79,13 +79,15 @@ impl Archive {
             Err(TryLockError::WouldBlock) => return Err(ArchiveError::Taken),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        let (whole, last, latest) = read_whole(&mut file)?;
-        file.set_len(whole)?;
-        file.seek(SeekFrom::Start(whole))?;
+        let mut archive = Self { file, last: None, latest: HashSet::new() };
+        let (whole, last, latest) = read_whole(&mut archive.file)?;
+        (archive.last, archive.latest) = (last, latest);
+        archive.file.set_len(whole)?;
+        archive.file.seek(SeekFrom::Start(whole))?;
         // The name of a new file, too.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
-        Ok(Self { file, last, latest })
+        Ok(archive)
     }
 
     /// Adds events, in their order, that it does not hold yet. They are on the disk when this returns.
@@ -109,6 +111,15 @@ impl Archive {
         self.last = Some(newest.draw_id);
         self.latest = new.iter().map(|event| event.draw_id).collect();
         Ok(())
+    }
+}
+
+impl Drop for Archive {
+    /// Whoever this process starts at that moment has the file open as well, until it runs another program: closing ours alone
+    /// leaves the lock.
+    fn drop(&mut self) {
+        // It goes with the file otherwise.
+        let _ = self.file.unlock();
     }
 }
 

@@ -72,6 +72,17 @@ fn events_are_added_once_over_several_openings() {
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
+/// As a process that was started at that moment has, until it runs another program.
+#[test]
+fn it_is_free_once_it_is_closed_though_somebody_else_has_the_file_open() {
+    let (_folder, path) = fresh();
+    let archive = Archive::open(&path).unwrap();
+    let _open_elsewhere = archive.file.try_clone().unwrap();
+    assert!(matches!(Archive::open(&path), Err(ArchiveError::Taken)));
+    drop(archive);
+    Archive::open(&path).unwrap();
+}
+
 #[test]
 fn cut_off_anywhere_it_goes_on_without_a_hole_or_a_repetition() {
     let (_folder, path) = fresh();
